@@ -1,0 +1,43 @@
+/** The one error type of bucatini and the exit code that each cause gives. */
+
+/** Causes a caller can tell apart, with the exit code of the command line. Listed in README.md. */
+export const EXIT_CODES = {
+  INTERNAL: 1,
+  USAGE: 2,
+  TARGET_GONE: 3,
+  TARGET_FORBIDDEN: 4,
+  NO_TUN: 5,
+  NO_USER_NAMESPACES: 6,
+  NO_ADDRESS: 7,
+  BUSY: 8,
+  NOT_RUNNING: 9,
+  STATE_DIR: 10,
+  ENGINE_FAILED: 11,
+  NO_TOOL: 12,
+} as const;
+export type ErrorCode = keyof typeof EXIT_CODES;
+
+/** A failure a person can act on. The message says what was tried, why it failed and what to do. */
+export class AppError extends Error {
+  readonly code: ErrorCode;
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = "AppError";
+    this.code = code;
+  }
+  get exitCode(): number {
+    return EXIT_CODES[this.code];
+  }
+}
+
+/** A failed system call: `syscall` and the positive `errno`. */
+export class SysError extends Error {
+  readonly syscall: string;
+  readonly errno: number;
+  constructor(syscall: string, errno: number, name: string, detail = "") {
+    super(`${syscall}${detail === "" ? "" : ` ${detail}`}: ${name}`);
+    this.name = "SysError";
+    this.syscall = syscall;
+    this.errno = errno;
+  }
+}
