@@ -1,0 +1,97 @@
+/**
+ * Everything a protocol asks of the system. The engine implements it with kernel objects, the packet scripts
+ * with a script and a fake clock; protocols never see anything else of the machine.
+ *
+ * Conventions: memory is named by offsets into `arena`; results are non-negative or a negative errno; nothing
+ * blocks, throws or allocates. Addresses and ports of a socket are those of a side of a flow in the flow table.
+ */
+import type { Arena } from "../base/arena.ts";
+import type { FlowIndex } from "../flow/table.ts";
+
+/** An open descriptor, or a negative errno. */
+export type Fd = number;
+
+/** What the last `readError` found. Addresses are four big-endian words, IPv4 mapped into IPv6. */
+export interface SocketError {
+  /** Positive errno of the error, such as ECONNREFUSED or EMSGSIZE. */
+  errno: number;
+  /** SO_EE_ORIGIN_*: 1 local, 2 ICMP, 3 ICMPv6. */
+  origin: number;
+  type: number;
+  code: number;
+  /** MTU of the path for "too big" errors, else 0. */
+  info: number;
+  /** The node that reported the error; all zero when unknown. */
+  readonly offender: Uint32Array;
+  /** Start of the datagram that caused it, at this arena offset, and how many bytes of it are there. */
+  payloadAt: number;
+  payloadLength: number;
+}
+
+export interface Host {
+  readonly arena: Arena;
+  /** Milliseconds of a monotonic clock; constant while one batch is handled. */
+  readonly nowMs: number;
+
+  /** Writes one frame: a virtio_net_hdr (10 bytes) and an Ethernet frame. */
+  tapWrite(at: number, length: number): number;
+
+  /** A non-blocking TCP socket with TCP_NODELAY. */
+  openTcp(v6: boolean): Fd;
+  /** A non-blocking UDP socket with the error queue on and, where the kernel has it, UDP_GRO. */
+  openUdp(v6: boolean): Fd;
+  /** A non-blocking ping socket (ICMP or ICMPv6 echo) with the error queue on. */
+  openPing(v6: boolean): Fd;
+  /** Binds to "ours" of the target side of the flow. An unspecified address or port 0 leaves it to the kernel. */
+  bind(fd: Fd, flow: FlowIndex): number;
+  /** Binds to a device by name (SO_BINDTODEVICE). */
+  bindToDevice(fd: Fd, name: string): number;
+  /** Connects to "endpoint" of the target side of the flow; -EINPROGRESS is the usual answer for TCP. */
+  connect(fd: Fd, flow: FlowIndex): number;
+  /** Reads back the local address and port into "ours" of the target side. */
+  readLocal(fd: Fd, flow: FlowIndex): number;
+  /**
+   * Starts edge-triggered events (readable, writable, peer's half-close, error) for the flow. Registered once;
+   * never changed afterwards. Closing the descriptor ends it.
+   */
+  watch(fd: Fd, flow: FlowIndex): number;
+  close(fd: Fd): void;
+  /** Closes so that the peer sees a reset (SO_LINGER with zero time). */
+  closeReset(fd: Fd): void;
+
+  /** Sets part `index` of the next `send`: `length` bytes at arena offset `at`. Fewer than 1,024 parts. */
+  part(index: number, at: number, length: number): void;
+  /** Sends the first `parts` parts on a connected stream or datagram socket: bytes taken, or -errno. */
+  send(fd: Fd, parts: number): number;
+  /** Sends the first `parts` parts as a train of datagrams of `segment` bytes each, the last may be shorter. */
+  sendTrain(fd: Fd, parts: number, segment: number): number;
+  /** Copies up to `length` bytes of a stream from the peek position, which advances: bytes, 0 at its end. */
+  peek(fd: Fd, at: number, length: number): number;
+  /** Moves the peek position to `offset` bytes behind the first byte not discarded. */
+  setPeekOffset(fd: Fd, offset: number): number;
+  /** Drops `length` bytes from the head of the stream; the peek position stays on the same byte. */
+  discard(fd: Fd, length: number): number;
+  /**
+   * Receives one datagram, or with UDP_GRO a train of them: bytes received or -errno.
+   * `receivedSegment` then holds the size of each datagram of the train, or 0 for a single one.
+   */
+  receive(fd: Fd, at: number, length: number): number;
+  readonly receivedSegment: number;
+  /** Takes one entry of the error queue into `error`: 1, or -EAGAIN when empty. */
+  readError(fd: Fd): number;
+  readonly error: SocketError;
+  /** Reads and clears SO_ERROR: 0 or the positive errno. */
+  takeError(fd: Fd): number;
+  shutdownWrite(fd: Fd): number;
+  /** Largest segment to offer and to send (TCP_MAXSEG); only before connect. */
+  setMaxSegment(fd: Fd, bytes: number): number;
+  setKeepAlive(fd: Fd): number;
+  /** TTL or hop limit of what is sent from now on. */
+  setHopLimit(fd: Fd, v6: boolean, hops: number): number;
+  /** Whether datagrams may be fragmented on the way (IP_MTU_DISCOVER DO or DONT). */
+  setDontFragment(fd: Fd, v6: boolean, on: boolean): number;
+  /** DSCP and ECN bits are not carried; broadcast destinations need this once. */
+  setBroadcast(fd: Fd): number;
+  /** Gives the pages of an arena range back to the system; their content is lost. */
+  release(at: number, length: number): void;
+}
