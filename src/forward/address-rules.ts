@@ -1,0 +1,113 @@
+/**
+ * Which address outside stands for which address inside: the one place where a flow from the container gets
+ * its target. Order matters: DNS first, because a gateway that is also the resolver must not be shadowed by
+ * the mapping to the host's loopback.
+ */
+import { isMapped, MAPPED, packKind, packPorts, SideWord } from "../flow/table.ts";
+import { Pif } from "../flow/state.ts";
+
+/** An address as four big-endian words, IPv4 mapped into IPv6; see base/address.ts. */
+export type Address = Uint32Array;
+
+/** The rules of one address family. `undefined` switches a rule off. */
+export interface FamilyRules {
+  /** Inside, this address means the host's loopback. */
+  mapHostLoopback: Address | undefined;
+  /** Inside, this address means the address that container and host share. */
+  mapGuest: Address | undefined;
+  /** The container's own address, the meaning of `mapGuest`. */
+  guest: Address | undefined;
+  /** Inside, this address is the resolver. */
+  dnsMatch: Address | undefined;
+  /** Source address of sockets outside, else the kernel's choice. */
+  outbound: Address | undefined;
+  /** Device that sockets outside are bound to. */
+  outboundInterface: string | undefined;
+}
+
+export interface AddressRules {
+  v4: FamilyRules;
+  v6: FamilyRules;
+  /** The host's resolvers in the order of preference, of either family. */
+  dnsServers: readonly Address[];
+}
+
+const LOOPBACK_4 = 0x7f000001;
+const DNS_PORT = 53;
+const DNS_OVER_TLS_PORT = 853;
+
+export const familyRules = (rules: AddressRules, v6: boolean): FamilyRules => (v6 ? rules.v6 : rules.v4);
+
+/** Tells whether this destination is the resolver that the container sees. */
+export function isDnsForward(rules: FamilyRules, key: Uint32Array): boolean {
+  const port = key[SideWord.Ports]! >>> 16;
+  return (
+    rules.dnsMatch !== undefined &&
+    (port === DNS_PORT || port === DNS_OVER_TLS_PORT) &&
+    equals(key, SideWord.Ours, rules.dnsMatch)
+  );
+}
+
+/**
+ * Turns the key of a flow's TAP side, in place, into the key of its target side on the host.
+ *
+ * @param keepSourcePort UDP keeps the container's source port, TCP and ping leave it to the kernel
+ * @param dnsServer which of `rules.dnsServers` answers when the destination is the resolver
+ */
+export function outboundTarget(
+  rules: AddressRules,
+  key: Uint32Array,
+  keepSourcePort: boolean,
+  dnsServer = 0,
+): void {
+  const v6 = !isMapped(key, SideWord.Ours);
+  const family = familyRules(rules, v6);
+  const ports = key[SideWord.Ports]!;
+  const server = rules.dnsServers[dnsServer];
+  let target: Address | undefined;
+  if (server !== undefined && isDnsForward(family, key)) target = server;
+  else if (matches(family.mapHostLoopback, key)) target = v6 ? LOOPBACK_V6 : LOOPBACK_V4;
+  else if (matches(family.mapGuest, key)) target = family.guest;
+  // The far party of the host side is what the container took for us.
+  for (let i = 0; i < 4; i++) key[SideWord.Endpoint + i] = target?.[i] ?? key[SideWord.Ours + i]!;
+  const toV6 = !isMapped(key, SideWord.Endpoint);
+  const outbound = isLoopback(key, SideWord.Endpoint) ? undefined : familyRules(rules, toV6).outbound;
+  for (let i = 0; i < 4; i++) key[SideWord.Ours + i] = outbound?.[i] ?? 0;
+  if (!toV6) key[SideWord.Ours + 2] = MAPPED;
+  key[SideWord.Ports] = packPorts(keepSourcePort ? ports & 0xffff : 0, ports >>> 16);
+  key[SideWord.Kind] = packKind(key[SideWord.Kind]! >>> 8, Pif.Host);
+}
+
+/**
+ * The address the container must see for a host-side address that reports something about a flow (the source of
+ * an ICMP error): mapped addresses go back to what they are called inside.
+ */
+export function insideAddress(rules: AddressRules, address: Uint32Array, at: number): Address | undefined {
+  const v6 = !isMapped(address, at);
+  const family = familyRules(rules, v6);
+  if (isLoopback(address, at)) return family.mapHostLoopback;
+  if (family.guest !== undefined && equals(address, at, family.guest)) return family.mapGuest;
+  return undefined;
+}
+
+/** 127.0.0.0/8, mapped, or ::1. */
+export function isLoopback(words: Uint32Array, at: number): boolean {
+  if (isMapped(words, at)) return words[at + 3]! >>> 24 === 127;
+  return words[at] === 0 && words[at + 1] === 0 && words[at + 2] === 0 && words[at + 3] === 1;
+}
+
+const LOOPBACK_V4: Address = Uint32Array.of(0, 0, MAPPED, LOOPBACK_4);
+const LOOPBACK_V6: Address = Uint32Array.of(0, 0, 0, 1);
+
+function matches(rule: Address | undefined, key: Uint32Array): boolean {
+  return rule !== undefined && equals(key, SideWord.Ours, rule);
+}
+
+function equals(words: Uint32Array, at: number, address: Address): boolean {
+  return (
+    words[at + 3] === address[3] &&
+    words[at + 2] === address[2] &&
+    words[at + 1] === address[1] &&
+    words[at] === address[0]
+  );
+}

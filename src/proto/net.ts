@@ -1,0 +1,48 @@
+/** What every protocol works with: the host, the table, the link, and the place for outgoing frames. */
+import type { Counters } from "../base/counters.ts";
+import type { FlowTable } from "../flow/table.ts";
+import type { TimerWheel } from "../flow/timers.ts";
+import type { AddressRules } from "../forward/address-rules.ts";
+import type { Log } from "../log/logger.ts";
+import type { Host } from "./host.ts";
+import type { Link } from "./link.ts";
+
+/** Where things are in the arena. Offsets and lengths in bytes. */
+export interface ArenaPlan {
+  /** Received frames, packed one behind the other. */
+  receiveAt: number;
+  receiveLength: number;
+  /** One outgoing frame with room for 64 KiB of payload behind OUT_HEADROOM bytes of headers. */
+  sendAt: number;
+  /** Chunks for what host sockets did not take yet. */
+  poolAt: number;
+  poolLength: number;
+}
+
+/** Room for the headers of an outgoing frame: virtio_net_hdr 10, Ethernet 14, IPv6 40, TCP 20 with options. */
+export const OUT_HEADROOM = 128;
+/** Bytes of an outgoing payload at most: what an IP packet can hold. */
+export const OUT_PAYLOAD = 65_535;
+
+/** Properties of the IP packet being handled, for protocols that carry them through. */
+export interface PacketInfo {
+  hopLimit: number;
+  dontFragment: boolean;
+  /** Size of each datagram when the frame is a train of them (UDP segmentation offload), else 0. */
+  segment: number;
+}
+
+export interface Net {
+  readonly host: Host;
+  readonly flows: FlowTable;
+  /** One timer for each flow. */
+  readonly timers: TimerWheel;
+  readonly counters: Counters;
+  readonly link: Link;
+  readonly rules: AddressRules;
+  readonly log: Log;
+  readonly plan: ArenaPlan;
+  readonly packet: PacketInfo;
+  /** Host-side descriptor of each flow, or -1 behind the first use; valid while the flow is ACTIVE. */
+  readonly socket: Int32Array;
+}

@@ -1,0 +1,103 @@
+/** The protocols together: where a frame, a socket's event and a timer find their handler. */
+import { FlowType } from "../flow/state.ts";
+import type { FlowIndex } from "../flow/table.ts";
+import { Arp } from "./arp.ts";
+import { Fragmentation } from "./fragments.ts";
+import { Icmp4, Icmp6 } from "./icmp.ts";
+import { Input } from "./input.ts";
+import { Ndp } from "./ndp.ts";
+import type { Net } from "./net.ts";
+import { Output } from "./output.ts";
+import { Ping } from "./ping.ts";
+import { Tcp } from "./tcp/tcp.ts";
+import { Udp } from "./udp.ts";
+
+/** What a protocol does with the events of its flows. */
+export interface FlowHandler {
+  /** `events` are EPOLL* bits of the flow's host socket. */
+  socketEvent(flow: FlowIndex, events: number): void;
+  timer(flow: FlowIndex): void;
+}
+
+export class Stack {
+  readonly net: Net;
+  readonly tcp: Tcp;
+  readonly udp: Udp;
+  readonly ndp: Ndp;
+  readonly #input: Input;
+  readonly #fragments: Fragmentation;
+  /** Handlers by FlowType. */
+  readonly #handlers: (FlowHandler | undefined)[] = [];
+  readonly #expired = (flow: FlowIndex): void => {
+    this.#handlers[this.net.flows.type[flow]!]?.timer(flow);
+  };
+
+  constructor(net: Net) {
+    this.net = net;
+    const output = new Output(net);
+    this.tcp = new Tcp(net, output);
+    this.udp = new Udp(net, output);
+    this.ndp = new Ndp(net, output);
+    const ping = new Ping(net, output);
+    this.#fragments = new Fragmentation(net, (at, end, v6) =>
+      v6 ? this.#input.ipv6(at, end) : this.#input.ipv4(at, end),
+    );
+    this.#input = new Input(net, {
+      arp: new Arp(net, output),
+      tcp: this.tcp,
+      udp: this.udp,
+      icmp4: new Icmp4(net, ping),
+      icmp6: new Icmp6(net, ping, this.ndp),
+      fragments: this.#fragments,
+    });
+    this.#handlers[FlowType.Tcp] = this.tcp;
+    this.#handlers[FlowType.Udp] = this.udp;
+    this.#handlers[FlowType.Ping4] = ping;
+    this.#handlers[FlowType.Ping6] = ping;
+  }
+
+  /** Handles one frame from the container in `[at, end)` of the arena; see `Input.frame`. */
+  frame(at: number, end: number): void {
+    this.#input.frame(at, end);
+  }
+
+  /** Ends a batch of frames: payloads go to their sockets, acknowledgements to the container. */
+  endOfFrames(): void {
+    this.tcp.endOfFrames();
+    this.udp.endOfFrames();
+  }
+
+  /** Handles what epoll reported of a flow's socket. */
+  socketEvent(flow: FlowIndex, events: number): void {
+    const { flows } = this.net;
+    // The flow may have ended earlier in this cycle; its row is not reused before the sweep.
+    if (flows.closed[flow] === 1) return;
+    this.#handlers[flows.type[flow]!]?.socketEvent(flow, events);
+  }
+
+  /** Moves data of sockets that are readable, each within a budget. Tells whether some have more to give. */
+  service(): boolean {
+    const tcp = this.tcp.service();
+    const udp = this.udp.service();
+    return tcp || udp;
+  }
+
+  /** Runs what is due and frees what has ended; the last step of every cycle. */
+  endOfCycle(): void {
+    const { timers, host, flows } = this.net;
+    timers.expire(host.nowMs, this.#expired);
+    this.#fragments.expire();
+    this.ndp.expire();
+    flows.sweep();
+  }
+
+  /** Milliseconds until something is due, or -1. */
+  nextDelay(): number {
+    const { timers, host } = this.net;
+    let delay = timers.nextDelay(host.nowMs);
+    for (const other of [this.#fragments.nextDelay(), this.ndp.nextDelay()]) {
+      if (other >= 0 && (delay < 0 || other < delay)) delay = other;
+    }
+    return delay;
+  }
+}
