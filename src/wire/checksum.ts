@@ -11,24 +11,25 @@
  */
 export function sumBytes(view: DataView, at: number, length: number, initial = 0): number {
   // Four sums, so that an addition need not wait for the one before.
-  let a = initial;
+  let a = 0;
   let b = 0;
   let c = 0;
   let d = 0;
   const end = at + length;
-  for (; at + 16 <= end; at += 16) {
-    a += view.getUint32(at);
-    b += view.getUint32(at + 4);
-    c += view.getUint32(at + 8);
-    d += view.getUint32(at + 12);
+  let next = at;
+  for (; next + 16 <= end; next += 16) {
+    a += view.getUint32(next);
+    b += view.getUint32(next + 4);
+    c += view.getUint32(next + 8);
+    d += view.getUint32(next + 12);
   }
-  for (; at + 4 <= end; at += 4) a += view.getUint32(at);
-  if (at + 2 <= end) {
-    b += view.getUint16(at);
-    at += 2;
+  let sum = initial + a + b + c + d;
+  for (; next + 4 <= end; next += 4) sum += view.getUint32(next);
+  if (next + 2 <= end) {
+    sum += view.getUint16(next);
+    next += 2;
   }
-  if (at < end) c += view.getUint8(at) << 8;
-  return a + b + c + d;
+  return next < end ? sum + (view.getUint8(next) << 8) : sum;
 }
 
 /** The 16-bit one's complement sum, not inverted; 0 only for a sum of 0. */
