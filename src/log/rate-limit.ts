@@ -1,0 +1,35 @@
+/**
+ * Bounds how often one place in the code logs. Needed wherever the container or a remote peer can cause the
+ * message.
+ */
+export class RateLimit {
+  /** Messages withheld before the one that `allow` has just allowed. */
+  suppressed = 0;
+
+  readonly #perWindow: number;
+  readonly #windowMs: number;
+  #windowStart = -Infinity;
+  #allowed = 0;
+  #withheld = 0;
+
+  constructor(perWindow = 5, windowMs = 1000) {
+    this.#perWindow = perWindow;
+    this.#windowMs = windowMs;
+  }
+
+  /** Tells whether to log now; the message should mention `suppressed` when that is not zero. */
+  allow(nowMs: number): boolean {
+    if (nowMs - this.#windowStart >= this.#windowMs) {
+      this.#windowStart = nowMs;
+      this.#allowed = 0;
+    }
+    if (this.#allowed >= this.#perWindow) {
+      this.#withheld++;
+      return false;
+    }
+    this.#allowed++;
+    this.suppressed = this.#withheld;
+    this.#withheld = 0;
+    return true;
+  }
+}
