@@ -1,5 +1,5 @@
 /**
- * The free rows of a table: a bit for each row, and two levels of summary above it, so that taking the lowest
+ * The free rows of a table: a bit for each row, and levels of summary above it, so that taking the lowest
  * free row, giving one back and skipping runs of free rows cost the same however the table is fragmented.
  */
 export class FreeSet {
@@ -24,10 +24,10 @@ export class FreeSet {
   /** Takes the lowest free row, or answers -1. */
   takeLowest(): number {
     const top = this.#levels.length - 1;
-    if (this.#levels[top]![0] === 0) return -1;
+    if (this.#levels[top][0] === 0) return -1;
     let index = 0;
     for (let level = top; level >= 0; level--) {
-      const word = this.#levels[level]![index]!;
+      const word = this.#levels[level][index];
       index = index * 32 + (31 - Math.clz32(word & -word));
     }
     this.#clear(index);
@@ -38,7 +38,7 @@ export class FreeSet {
   give(row: number): void {
     let index = row;
     for (const words of this.#levels) {
-      const before = words[index >>> 5]!;
+      const before = words[index >>> 5];
       words[index >>> 5] = before | (1 << (index & 31));
       if (before !== 0) return;
       index >>>= 5;
@@ -47,9 +47,9 @@ export class FreeSet {
 
   /** Calls `visit` for every row that is taken, in order; whole words of free rows are skipped. */
   forEachTaken(visit: (row: number) => void): void {
-    const words = this.#levels[0]!;
+    const words = this.#levels[0];
     for (let w = 0; w < words.length; w++) {
-      let taken = ~words[w]! >>> 0;
+      let taken = ~words[w] >>> 0;
       while (taken !== 0) {
         const row = w * 32 + (31 - Math.clz32(taken & -taken));
         if (row >= this.#capacity) return;
@@ -62,7 +62,7 @@ export class FreeSet {
   #clear(row: number): void {
     let index = row;
     for (const words of this.#levels) {
-      const after = (words[index >>> 5]! & ~(1 << (index & 31))) >>> 0;
+      const after = (words[index >>> 5] & ~(1 << (index & 31))) >>> 0;
       words[index >>> 5] = after;
       if (after !== 0) return;
       index >>>= 5;

@@ -41,6 +41,6 @@ export type Pif = (typeof Pif)[keyof typeof Pif];
 export const PIF_NAMES = ["NONE", "HOST", "TAP"] as const;
 
 /** The state's name while a flow has no type yet, the type's name from then on. */
-export function flowTypeOrStateName(state: FlowState, type: FlowType): string {
-  return state < FlowState.Typed ? FLOW_STATE_NAMES[state]! : FLOW_TYPE_NAMES[type]!;
+export function flowTypeOrStateName(state: number, type: number): string {
+  return state < FlowState.Typed ? FLOW_STATE_NAMES[state] : FLOW_TYPE_NAMES[type];
 }

@@ -6,7 +6,7 @@
 import { assert } from "../base/assert.ts";
 import { FreeSet } from "./free-set.ts";
 import { FlowHash } from "./hash.ts";
-import { FlowState, FLOW_STATE_NAMES, FLOW_TRANSITIONS, type FlowType, type Pif } from "./state.ts";
+import { FlowState, FLOW_STATE_NAMES, FLOW_TRANSITIONS, type FlowType, Pif } from "./state.ts";
 
 /** Row of a flow, 0 to capacity - 1. */
 export type FlowIndex = number;
@@ -27,13 +27,13 @@ export const SIDE_WORDS = 10;
 /** The third word of an IPv4 address mapped into IPv6 (RFC 4291 section 2.5.5.2). */
 export const MAPPED = 0xffff;
 
-/** Called on every change of state, before the row changes, with the row still readable. */
-export type TransitionHook = (flow: FlowIndex, from: FlowState, to: FlowState) => void;
+/** Called on every change of state (FlowState), before the state changes, with the row still readable. */
+export type TransitionHook = (flow: FlowIndex, from: number, to: number) => void;
 
 /** FLOW_TRANSITIONS as a bit mask of next states for each state. */
 const ALLOWED = new Uint8Array(FLOW_STATE_NAMES.length);
 for (const from of Object.values(FlowState)) {
-  for (const to of FLOW_TRANSITIONS[from]) ALLOWED[from]! |= 1 << to;
+  for (const to of FLOW_TRANSITIONS[from]) ALLOWED[from] |= 1 << to;
 }
 
 export class FlowTable {
@@ -42,12 +42,14 @@ export class FlowTable {
   readonly state: Uint8Array;
   /** FlowType. */
   readonly type: Uint8Array;
-  /** SIDE_WORDS words for each side, indexed by `wordsOf(side index)`. */
+  /** SIDE_WORDS words for each side, indexed by `wordsOf(side index)`; `key` follows behind the last. */
   readonly sides: Uint32Array;
   /** 1 once a flow is logically closed and waits for the sweep. */
   readonly closed: Uint8Array;
   /** The tuple to look up, or to store by `initiate` and `target`. Filled by the caller. */
-  readonly key: Uint32Array = new Uint32Array(SIDE_WORDS);
+  readonly key: Uint32Array;
+  /** Where `key` stands in `sides`, for code that works on a side and must also work on a mere tuple. */
+  readonly keyWords: number;
   /** Rows that are not FREE. */
   active = 0;
   onTransition: TransitionHook | undefined;
@@ -67,7 +69,9 @@ export class FlowTable {
     this.state = new Uint8Array(capacity);
     this.type = new Uint8Array(capacity);
     this.closed = new Uint8Array(capacity);
-    this.sides = new Uint32Array(capacity * 2 * SIDE_WORDS);
+    this.keyWords = capacity * 2 * SIDE_WORDS;
+    this.sides = new Uint32Array(this.keyWords + SIDE_WORDS);
+    this.key = this.sides.subarray(this.keyWords);
     this.#free = new FreeSet(capacity);
     this.#hash = new FlowHash(capacity * 2, this.sides, secret);
     this.#closing = new Int32Array(capacity);
@@ -129,12 +133,14 @@ export class FlowTable {
   /** Frees the rows closed since the last sweep. Called once at the end of every cycle. */
   sweep(): void {
     assert(this.#building === NO_FLOW, "a flow under construction outlived its event");
-    for (let i = 0; i < this.#closingCount; i++) this.#remove(this.#closing[i]!);
+    for (let i = 0; i < this.#closingCount; i++) this.#remove(this.#closing[i]);
     this.#closingCount = 0;
   }
 
   /** Makes a side findable: the 64-bit keyed hash is left in `hashLow` and `hashHigh`. */
   hash(flow: FlowIndex, side: number): void {
+    const known = this.state[flow] >= FlowState.Initiated + side && this.closed[flow] === 0;
+    assert(known, "only a known side of an open flow may be found");
     this.#hash.insert((flow << 1) | side);
   }
   get hashLow(): number {
@@ -162,12 +168,13 @@ export class FlowTable {
 
   #storeKey(flow: FlowIndex, side: number): void {
     assert(this.#building === flow, "only the flow under construction may be written");
+    assert((this.key[SideWord.Kind] & 0xff) !== Pif.None, "a side of a flow is nowhere");
     this.sides.set(this.key, wordsOf((flow << 1) | side));
   }
 
   #transition(flow: FlowIndex, to: FlowState): void {
-    const from = this.state[flow]! as FlowState;
-    assert((ALLOWED[from]! & (1 << to)) !== 0, `flow ${flow} may not go from ${from} to ${to}`);
+    const from = this.state[flow];
+    if ((ALLOWED[from] & (1 << to)) === 0) assert(false, `flow ${flow} may not go from ${from} to ${to}`);
     if (this.onTransition !== undefined) this.onTransition(flow, from, to);
     this.state[flow] = to;
   }
@@ -192,12 +199,12 @@ export const packPorts = (ours: number, endpoint: number): number => ((ours << 1
 /** The word that holds protocol (an IP protocol number) and pif. */
 export const packKind = (protocol: number, pif: Pif): number => (protocol << 8) | pif;
 
-export const oursPort = (sides: Uint32Array, words: number): number => sides[words + SideWord.Ports]! >>> 16;
+export const oursPort = (sides: Uint32Array, words: number): number => sides[words + SideWord.Ports] >>> 16;
 export const endpointPort = (sides: Uint32Array, words: number): number =>
-  sides[words + SideWord.Ports]! & 0xffff;
-export const sidePif = (sides: Uint32Array, words: number): Pif =>
-  (sides[words + SideWord.Kind]! & 0xff) as Pif;
-export const sideProtocol = (sides: Uint32Array, words: number): number => sides[words + SideWord.Kind]! >>> 8;
+  sides[words + SideWord.Ports] & 0xffff;
+/** A Pif. */
+export const sidePif = (sides: Uint32Array, words: number): number => sides[words + SideWord.Kind] & 0xff;
+export const sideProtocol = (sides: Uint32Array, words: number): number => sides[words + SideWord.Kind] >>> 8;
 
 /** Tells whether the address at `sides[at..at+3]` is IPv4 mapped into IPv6. */
 export const isMapped = (words: Uint32Array, at: number): boolean =>
