@@ -158,6 +158,7 @@ export const IP_MTU_DISCOVER = 10;
 export const IP_RECVERR = 11;
 export const IP_MTU = 14;
 export const IP_FREEBIND = 15;
+export const IP_MULTICAST_TTL = 33;
 export const IP_PMTUDISC_DONT = 0;
 export const IP_PMTUDISC_DO = 2;
 export const IPV6_UNICAST_HOPS = 16;

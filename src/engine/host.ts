@@ -1,0 +1,222 @@
+/** The system as protocols see it: the production implementation of `Host` (proto/host.ts) over kernel objects. */
+import { ipv4Words, isIpv4, isUnspecified } from "../base/address.ts";
+import type { Arena } from "../base/arena.ts";
+import * as c from "../ffi/constants.ts";
+import { close, madvise, write } from "../ffi/libc.ts";
+import { shutdown } from "../ffi/libc-socket.ts";
+import {
+  endpointPort,
+  oursPort,
+  packPorts,
+  sideProtocol,
+  SideWord,
+  TARGET,
+  wordsOf,
+  type FlowIndex,
+  type FlowTable,
+} from "../flow/table.ts";
+import type { Epoll } from "../kernel/epoll.ts";
+import { ErrorQueue } from "../kernel/error-queue.ts";
+import { Messages } from "../kernel/messages.ts";
+import { Peek } from "../kernel/peek.ts";
+import * as socket from "../kernel/socket.ts";
+import type { Fd, Host, SocketError } from "../proto/host.ts";
+
+export interface HostOptions {
+  /** Memory that frames and payload live in; allocated by ffi/memory.ts. */
+  arena: Arena;
+  tapFd: number;
+  table: FlowTable;
+  epoll: Epoll;
+  /** Kind of the epoll events of flows; their index is the flow. */
+  flowKind: number;
+  /** Arena offset of ERROR_PAYLOAD_LENGTH bytes (kernel/error-queue.ts) that belong to the host. */
+  errorAt: number;
+  /** Interface index that goes with link-local IPv6 addresses, or 0. */
+  scope: number;
+  /** Interface that every socket to the outside is bound to; empty for none. */
+  device: string;
+  /** False to do without SO_PEEK_OFF. */
+  peekOffset: boolean;
+}
+
+/** A page of memory, the unit of `release`. */
+const PAGE = 4096;
+const STREAM_EVENTS = c.EPOLLIN | c.EPOLLOUT | c.EPOLLRDHUP | c.EPOLLET;
+/** Not EPOLLOUT: a datagram socket would report it after every datagram that leaves. */
+const DATAGRAM_EVENTS = c.EPOLLIN | c.EPOLLET;
+
+const ANY_IPV4 = ipv4Words(0);
+const ANY_IPV6 = new Uint32Array(4);
+
+export class KernelHost implements Host {
+  readonly arena: Arena;
+  /** Set by the loop at the start of every batch. */
+  nowMs = 0;
+  /** Changes when the template interface does. */
+  scope: number;
+  readonly error: SocketError;
+  readonly peekOffset4: boolean;
+  readonly peekOffset6: boolean;
+  readonly #tapFd: number;
+  readonly #table: FlowTable;
+  readonly #epoll: Epoll;
+  readonly #flowKind: number;
+  readonly #device: string;
+  readonly #messages: Messages;
+  readonly #errors: ErrorQueue;
+  readonly #peek: Peek;
+
+  constructor(options: HostOptions) {
+    this.arena = options.arena;
+    this.scope = options.scope;
+    this.#tapFd = options.tapFd;
+    this.#table = options.table;
+    this.#epoll = options.epoll;
+    this.#flowKind = options.flowKind;
+    this.#device = options.device;
+    this.#messages = new Messages(options.arena);
+    this.#errors = new ErrorQueue(options.arena, options.errorAt);
+    this.#peek = new Peek(options.arena, options.peekOffset);
+    this.error = this.#errors.error;
+    this.peekOffset4 = this.#peek.peekOffset4;
+    this.peekOffset6 = this.#peek.peekOffset6;
+  }
+
+  tapWrite(at: number, length: number): number {
+    return write(this.#tapFd, this.arena.address + at, length);
+  }
+
+  openTcp(v6: boolean): Fd {
+    return this.#finish(this.adoptTcp(socket.openTcp(v6), v6));
+  }
+  openUdp(v6: boolean): Fd {
+    return this.#finish(socket.openUdp(v6));
+  }
+  openPing(v6: boolean): Fd {
+    return this.#finish(socket.openPing(v6));
+  }
+
+  /** Makes a TCP socket that came from elsewhere, such as accept(2), ready for `peek`: the same descriptor. */
+  adoptTcp(fd: Fd, v6: boolean): Fd {
+    if (fd < 0) return fd;
+    const result = this.#peek.start(fd, v6);
+    if (result >= 0) return fd;
+    close(fd);
+    return result;
+  }
+
+  bind(fd: Fd, flow: FlowIndex): number {
+    const { sides } = this.#table;
+    const words = wordsOf((flow << 1) | TARGET);
+    const ours = words + SideWord.Ours;
+    const port = oursPort(sides, words);
+    if (!isUnspecified(sides, ours)) return socket.bind(fd, sides, ours, port, this.scope);
+    if (port === 0) return 0;
+    const any = isIpv4(sides, words + SideWord.Endpoint) ? ANY_IPV4 : ANY_IPV6;
+    return socket.bind(fd, any, 0, port, this.scope);
+  }
+  bindToDevice(fd: Fd, name: string): number {
+    return socket.bindToDevice(fd, name);
+  }
+  connect(fd: Fd, flow: FlowIndex): number {
+    const { sides } = this.#table;
+    const words = wordsOf((flow << 1) | TARGET);
+    const port = isPing(sideProtocol(sides, words)) ? 0 : endpointPort(sides, words);
+    return socket.connect(fd, sides, words + SideWord.Endpoint, port, this.scope);
+  }
+  readLocal(fd: Fd, flow: FlowIndex): number {
+    const { sides } = this.#table;
+    const words = wordsOf((flow << 1) | TARGET);
+    const port = socket.localAddress(fd, sides, words + SideWord.Ours);
+    if (port < 0) return port;
+    sides[words + SideWord.Ports] = packPorts(port, endpointPort(sides, words));
+    return 0;
+  }
+  watch(fd: Fd, flow: FlowIndex): number {
+    const protocol = sideProtocol(this.#table.sides, wordsOf((flow << 1) | TARGET));
+    const events = protocol === c.IPPROTO_TCP ? STREAM_EVENTS : DATAGRAM_EVENTS;
+    return this.#epoll.add(fd, events, this.#flowKind, flow);
+  }
+  close(fd: Fd): void {
+    close(fd);
+  }
+  closeReset(fd: Fd): void {
+    socket.closeReset(fd);
+  }
+
+  part(index: number, at: number, length: number): void {
+    this.#messages.part(index, at, length);
+  }
+  send(fd: Fd, parts: number): number {
+    return this.#messages.send(fd, parts);
+  }
+  sendTrain(fd: Fd, parts: number, segment: number): number {
+    return this.#messages.sendTrain(fd, parts, segment);
+  }
+  peek(fd: Fd, at: number, length: number): number {
+    return this.#peek.read(fd, at, length);
+  }
+  setPeekOffset(fd: Fd, offset: number): number {
+    return this.#peek.seek(fd, offset);
+  }
+  discard(fd: Fd, length: number): number {
+    return this.#peek.discard(fd, length);
+  }
+  receive(fd: Fd, at: number, length: number): number {
+    return this.#messages.receive(fd, at, length);
+  }
+  get receivedSegment(): number {
+    return this.#messages.receivedSegment;
+  }
+  readError(fd: Fd): number {
+    return this.#errors.read(fd);
+  }
+  takeError(fd: Fd): number {
+    return socket.getOption(fd, c.SOL_SOCKET, c.SO_ERROR);
+  }
+
+  shutdownWrite(fd: Fd): number {
+    return shutdown(fd, c.SHUT_WR);
+  }
+  setMaxSegment(fd: Fd, bytes: number): number {
+    return socket.setOption(fd, c.IPPROTO_TCP, c.TCP_MAXSEG, bytes);
+  }
+  setKeepAlive(fd: Fd): number {
+    return socket.setOption(fd, c.SOL_SOCKET, c.SO_KEEPALIVE, 1);
+  }
+  setHopLimit(fd: Fd, v6: boolean, hops: number): number {
+    // What goes to groups has a limit of its own, 1 by default.
+    if (v6) {
+      socket.setOption(fd, c.IPPROTO_IPV6, c.IPV6_MULTICAST_HOPS, hops);
+      return socket.setOption(fd, c.IPPROTO_IPV6, c.IPV6_UNICAST_HOPS, hops);
+    }
+    socket.setOption(fd, c.IPPROTO_IP, c.IP_MULTICAST_TTL, hops);
+    return socket.setOption(fd, c.IPPROTO_IP, c.IP_TTL, hops);
+  }
+  setDontFragment(fd: Fd, v6: boolean, on: boolean): number {
+    const value = on ? c.IP_PMTUDISC_DO : c.IP_PMTUDISC_DONT;
+    return v6
+      ? socket.setOption(fd, c.IPPROTO_IPV6, c.IPV6_MTU_DISCOVER, value)
+      : socket.setOption(fd, c.IPPROTO_IP, c.IP_MTU_DISCOVER, value);
+  }
+  setBroadcast(fd: Fd): number {
+    return socket.setOption(fd, c.SOL_SOCKET, c.SO_BROADCAST, 1);
+  }
+  release(at: number, length: number): void {
+    const first = Math.ceil((this.arena.address + at) / PAGE) * PAGE;
+    const end = Math.floor((this.arena.address + at + length) / PAGE) * PAGE;
+    if (end > first) madvise(first, end - first, c.MADV_DONTNEED);
+  }
+
+  /** Does to every new socket what the options ask for. */
+  #finish(fd: Fd): Fd {
+    if (fd < 0 || this.#device === "") return fd;
+    const result = socket.bindToDevice(fd, this.#device);
+    if (result >= 0) return fd;
+    close(fd);
+    return result;
+  }
+}
+
+const isPing = (protocol: number): boolean => protocol === c.IPPROTO_ICMP || protocol === c.IPPROTO_ICMPV6;

@@ -1,0 +1,147 @@
+/**
+ * Sockets of the outside world: opening, addresses, options. Results are non-negative or a negative errno. An
+ * address is four big-endian words at an index into a Uint32Array, IPv4 mapped into IPv6; ports are numbers.
+ */
+import { isIpv4, isLinkLocal, isMulticast, isUnspecified } from "../base/address.ts";
+import * as c from "../ffi/constants.ts";
+import { close } from "../ffi/libc.ts";
+import * as libc from "../ffi/libc-socket.ts";
+import { scratch } from "../ffi/memory.ts";
+import { linger, sockaddrIn, sockaddrIn6 } from "../ffi/structs.ts";
+
+/** Where `scratch` holds the length of an address or option; the value itself is at its start. */
+const LENGTH_AT = 512;
+const FLAGS = c.SOCK_NONBLOCK | c.SOCK_CLOEXEC;
+
+/** A non-blocking TCP socket with TCP_NODELAY. */
+export function openTcp(v6: boolean): number {
+  const fd = libc.socket(v6 ? c.AF_INET6 : c.AF_INET, c.SOCK_STREAM | FLAGS, 0);
+  if (fd >= 0) setOption(fd, c.IPPROTO_TCP, c.TCP_NODELAY, 1);
+  return fd;
+}
+
+/** A non-blocking UDP socket with the error queue on, and trains on receipt where the kernel has them. */
+export function openUdp(v6: boolean): number {
+  const fd = libc.socket(v6 ? c.AF_INET6 : c.AF_INET, c.SOCK_DGRAM | FLAGS, 0);
+  if (fd >= 0) setOption(fd, c.IPPROTO_UDP, c.UDP_GRO, 1);
+  return withErrorQueue(fd, v6);
+}
+
+/** A non-blocking ping socket with the error queue on; -EACCES outside net.ipv4.ping_group_range. See icmp(7). */
+export function openPing(v6: boolean): number {
+  const family = v6 ? c.AF_INET6 : c.AF_INET;
+  const fd = libc.socket(family, c.SOCK_DGRAM | FLAGS, v6 ? c.IPPROTO_ICMPV6 : c.IPPROTO_ICMP);
+  return withErrorQueue(fd, v6);
+}
+
+function withErrorQueue(fd: number, v6: boolean): number {
+  if (fd < 0) return fd;
+  const result = v6
+    ? setOption(fd, c.IPPROTO_IPV6, c.IPV6_RECVERR, 1)
+    : setOption(fd, c.IPPROTO_IP, c.IP_RECVERR, 1);
+  if (result >= 0) return fd;
+  close(fd);
+  return result;
+}
+
+/**
+ * Binds to an address and, unless `port` is 0, to that port, which other flows to other places may share.
+ * @param scope interface index for link-local addresses, or 0
+ */
+export function bind(fd: number, words: Uint32Array, at: number, port: number, scope: number): number {
+  if (port !== 0) setOption(fd, c.SOL_SOCKET, c.SO_REUSEADDR, 1);
+  // Else a wildcard would claim the port in IPv4 too.
+  if (!isIpv4(words, at) && isUnspecified(words, at)) setOption(fd, c.IPPROTO_IPV6, c.IPV6_V6ONLY, 1);
+  return libc.bind(fd, scratch.address, writeSockaddr(scratch.view, 0, words, at, port, scope));
+}
+
+/** @param scope interface index for link-local addresses, or 0 */
+export function connect(fd: number, words: Uint32Array, at: number, port: number, scope: number): number {
+  return libc.connect(fd, scratch.address, writeSockaddr(scratch.view, 0, words, at, port, scope));
+}
+
+/** Stores the local address of a socket and returns its port. */
+export function localAddress(fd: number, words: Uint32Array, at: number): number {
+  scratch.view.setInt32(LENGTH_AT, sockaddrIn6.size, true);
+  const result = libc.getsockname(fd, scratch.address, scratch.address + LENGTH_AT);
+  return result < 0 ? result : readSockaddr(scratch.view, 0, words, at);
+}
+
+/** Takes a connection from a listening socket, non-blocking; stores the peer's address. `peerPort` has its port. */
+export function accept(fd: number, words: Uint32Array, at: number): number {
+  scratch.view.setInt32(LENGTH_AT, sockaddrIn6.size, true);
+  const result = libc.accept4(fd, scratch.address, scratch.address + LENGTH_AT, FLAGS);
+  if (result >= 0) peerPort = readSockaddr(scratch.view, 0, words, at);
+  return result;
+}
+/** Port of the peer that `accept` returned last. */
+export let peerPort = 0;
+
+/** Binds to an interface by name (SO_BINDTODEVICE); unprivileged since Linux 5.7. */
+export function bindToDevice(fd: number, name: string): number {
+  const { written } = new TextEncoder().encodeInto(name, scratch.bytes.subarray(0, c.IFNAMSIZ));
+  return libc.setsockopt(fd, c.SOL_SOCKET, c.SO_BINDTODEVICE, scratch.address, written);
+}
+
+/** Sets an option whose value is an int. */
+export function setOption(fd: number, level: number, name: number, value: number): number {
+  scratch.view.setInt32(0, value, true);
+  return libc.setsockopt(fd, level, name, scratch.address, 4);
+}
+
+/** The value of an option that is never negative, or -errno. */
+export function getOption(fd: number, level: number, name: number): number {
+  scratch.view.setInt32(LENGTH_AT, 4, true);
+  const result = libc.getsockopt(fd, level, name, scratch.address, scratch.address + LENGTH_AT);
+  return result < 0 ? result : scratch.view.getInt32(0, true);
+}
+
+/** Closes a connection so that the peer sees a reset. */
+export function closeReset(fd: number): void {
+  scratch.view.setInt32(linger.on, 1, true);
+  scratch.view.setInt32(linger.seconds, 0, true);
+  libc.setsockopt(fd, c.SOL_SOCKET, c.SO_LINGER, scratch.address, linger.size);
+  close(fd);
+}
+
+/** Writes a sockaddr_in or sockaddr_in6 at `offset` and returns its length. */
+export function writeSockaddr(
+  view: DataView,
+  offset: number,
+  words: Uint32Array,
+  at: number,
+  port: number,
+  scope: number,
+): number {
+  if (isIpv4(words, at)) {
+    view.setUint16(offset + sockaddrIn.family, c.AF_INET, true);
+    view.setUint16(offset + sockaddrIn.port, port);
+    view.setUint32(offset + sockaddrIn.address, words[at + 3]);
+    return sockaddrIn.size;
+  }
+  view.setUint16(offset + sockaddrIn6.family, c.AF_INET6, true);
+  view.setUint16(offset + sockaddrIn6.port, port);
+  view.setUint32(offset + sockaddrIn6.flowInfo, 0);
+  for (let i = 0; i < 4; i++) view.setUint32(offset + sockaddrIn6.address + 4 * i, words[at + i]);
+  view.setUint32(offset + sockaddrIn6.scope, needsScope(words, at) ? scope : 0, true);
+  return sockaddrIn6.size;
+}
+
+/** Tells whether an IPv6 address means nothing without an interface: fe80::/10 and ff02::/16. */
+const needsScope = (words: Uint32Array, at: number): boolean =>
+  isLinkLocal(words, at) || (isMulticast(words, at) && ((words[at] >>> 16) & 0xf) === 2);
+
+/** Stores the address of a sockaddr_in or sockaddr_in6 at `offset`, all zero for other families; its port. */
+export function readSockaddr(view: DataView, offset: number, words: Uint32Array, at: number): number {
+  const family = view.getUint16(offset, true);
+  words.fill(0, at, at + 4);
+  if (family === c.AF_INET) {
+    words[at + 2] = 0xffff;
+    words[at + 3] = view.getUint32(offset + sockaddrIn.address);
+  } else if (family === c.AF_INET6) {
+    for (let i = 0; i < 4; i++) words[at + i] = view.getUint32(offset + sockaddrIn6.address + 4 * i);
+  } else {
+    return 0;
+  }
+  return view.getUint16(offset + sockaddrIn.port);
+}

@@ -1,0 +1,107 @@
+/**
+ * The TAP device, the container's end of the wire. Each read and write moves one frame behind a virtio_net_hdr of
+ * 10 bytes. The device belongs to the network namespace of the thread that opened the control file.
+ */
+import { AppError } from "../base/errors.ts";
+import * as c from "../ffi/constants.ts";
+import { check, errnoName } from "../ffi/errno.ts";
+import { close, ioctl, open } from "../ffi/libc.ts";
+import { scratch } from "../ffi/memory.ts";
+import { ifreq } from "../ffi/structs.ts";
+
+export interface Tap {
+  readonly fd: number;
+  /** The name the kernel gave, which may come from a pattern such as "tap%d". */
+  readonly name: string;
+  /** TUN_F_* bits in force; 0 means that we complete every checksum ourselves. */
+  readonly offloads: number;
+}
+
+export const TUN_PATH = "/dev/net/tun";
+export const TUN_OPEN_FLAGS: number = c.O_RDWR | c.O_NONBLOCK | c.O_CLOEXEC;
+const VNET_HEADER_LENGTH = 10;
+
+/** Longest interface name, in bytes. */
+export const MAX_INTERFACE_NAME: number = c.IFNAMSIZ - 1;
+
+/** Sets to try, best first. USO needs Linux 6.2, and the kernel takes its two bits only together. */
+const TCP_BOTH = c.TUN_F_CSUM | c.TUN_F_TSO4 | c.TUN_F_TSO6;
+const OFFLOADS = [
+  TCP_BOTH | c.TUN_F_TSO_ECN | c.TUN_F_USO4 | c.TUN_F_USO6,
+  TCP_BOTH | c.TUN_F_TSO_ECN,
+  TCP_BOTH,
+  c.TUN_F_CSUM | c.TUN_F_TSO4,
+  c.TUN_F_CSUM,
+];
+
+/**
+ * Makes or attaches to a TAP device in the network namespace of this thread. Throws AppError NO_TUN.
+ * @param wantOffload false to carry only whole packets with whole checksums
+ */
+export function openTap(name: string, options: { wantOffload: boolean }): Tap {
+  return attachTap(checkTunOpen(open(TUN_PATH, TUN_OPEN_FLAGS)), name, options);
+}
+
+/** Gives back what open(2) of TUN_PATH returned, or throws AppError NO_TUN. */
+export function checkTunOpen(fd: number): number {
+  if (fd >= 0) return fd;
+  throw new AppError("NO_TUN", `cannot open ${TUN_PATH}: ${whyNotOpened(-fd)}`);
+}
+
+/** Makes `fd`, an open TUN_PATH, a TAP device; closes it on failure. Throws AppError NO_TUN. */
+export function attachTap(fd: number, name: string, options: { wantOffload: boolean }): Tap {
+  const { view, bytes, address } = scratch;
+  bytes.fill(0, 0, ifreq.size);
+  const { written } = new TextEncoder().encodeInto(name, bytes.subarray(0, MAX_INTERFACE_NAME));
+  if (written === 0 || written !== Buffer.byteLength(name)) {
+    close(fd);
+    throw new AppError(
+      "NO_TUN",
+      `"${name}" is no interface name: it must have 1 to ${MAX_INTERFACE_NAME} bytes`,
+    );
+  }
+  view.setUint16(ifreq.value, c.IFF_TAP | c.IFF_NO_PI | c.IFF_VNET_HDR, true);
+  const result = ioctl(fd, c.TUNSETIFF, address);
+  if (result < 0) {
+    close(fd);
+    throw new AppError("NO_TUN", `cannot make the TAP device "${name}": ${whyNotAttached(-result)}`);
+  }
+  const end = bytes.indexOf(0);
+  const given = Buffer.from(bytes.subarray(0, end)).toString();
+  view.setInt32(0, VNET_HEADER_LENGTH, true);
+  check(ioctl(fd, c.TUNSETVNETHDRSZ, address), "ioctl TUNSETVNETHDRSZ");
+  return { fd, name: given, offloads: options.wantOffload ? setOffloads(fd) : 0 };
+}
+
+function setOffloads(fd: number): number {
+  return OFFLOADS.find((bits) => ioctl(fd, c.TUNSETOFFLOAD, bits) >= 0) ?? 0;
+}
+
+function whyNotOpened(errno: number): string {
+  switch (errno) {
+    case c.ENOENT:
+      return "it does not exist. Load the tun module on the host (modprobe tun), or hand the device on to this container";
+    case c.ENODEV:
+    case c.ENXIO:
+      return "the kernel has no TUN/TAP support. Load the tun module on the host (modprobe tun)";
+    case c.EACCES:
+      return "permission denied. Give this user access to it (the usual mode is 0666)";
+    case c.EPERM:
+      return "a device policy forbids it. Allow character device 10:200 in the cgroup of this process";
+    default:
+      return errnoName(errno);
+  }
+}
+
+function whyNotAttached(errno: number): string {
+  switch (errno) {
+    case c.EPERM:
+      return "this needs CAP_NET_ADMIN in the user namespace that owns the network namespace";
+    case c.EBUSY:
+      return "another process holds this device. Stop it, or choose another name";
+    case c.EINVAL:
+      return "an interface of this name exists and is no TAP device, or the name is not allowed";
+    default:
+      return errnoName(errno);
+  }
+}
