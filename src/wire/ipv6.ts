@@ -35,6 +35,10 @@ export const ipv6PayloadLength = (view: DataView, at: number): number => view.ge
 export const ipv6NextHeader = (view: DataView, at: number): number => view.getUint8(at + NEXT_HEADER);
 export const ipv6HopLimit = (view: DataView, at: number): number => view.getUint8(at + HOP_LIMIT);
 
+/** The address at `at` as words of base/address.ts. Allocates: not for every packet. */
+export const ipv6Words = (view: DataView, at: number): Uint32Array =>
+  Uint32Array.of(view.getUint32(at), view.getUint32(at + 4), view.getUint32(at + 8), view.getUint32(at + 12));
+
 /** Writes a header with traffic class zero; the addresses are words of base/address.ts. */
 export function writeIpv6(
   view: DataView,

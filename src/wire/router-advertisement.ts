@@ -11,6 +11,7 @@
  */
 import { ipToBytes, isIpv4 } from "../base/address.ts";
 import { decodeDnsNames, encodeDnsName } from "./dns-name.ts";
+import { ipv6Words } from "./ipv6.ts";
 import {
   areNdpOptionsValid,
   NdpOption,
@@ -133,7 +134,7 @@ function readPrefixes(view: DataView, at: number, end: number): AdvertisedPrefix
       continue;
     const flags = view.getUint8(option + 3);
     prefixes.push({
-      address: readAddress(view, option + 16),
+      address: ipv6Words(view, option + 16),
       length: view.getUint8(option + 2),
       onLink: (flags & ON_LINK) !== 0,
       autonomous: (flags & AUTONOMOUS) !== 0,
@@ -146,11 +147,8 @@ function readPrefixes(view: DataView, at: number, end: number): AdvertisedPrefix
 
 const readResolvers = (view: DataView, option: number): Uint32Array[] =>
   Array.from({ length: (ndpOptionLength(view, option) - DNS_HEADER_LENGTH) >> 4 }, (_, i) =>
-    readAddress(view, option + DNS_HEADER_LENGTH + 16 * i),
+    ipv6Words(view, option + DNS_HEADER_LENGTH + 16 * i),
   );
-
-const readAddress = (view: DataView, at: number): Uint32Array =>
-  Uint32Array.from({ length: 4 }, (_, i) => view.getUint32(at + 4 * i));
 
 /**
  * Writes a message before `end`, which leaves room for at least 16 bytes. Options that do not fit are left out,
