@@ -1,0 +1,68 @@
+/** We rely on: SO_LINGER resets, a refused connection says so, and options take effect on our sockets. */
+import { afterEach, describe, expect, test } from "@jest/globals";
+import * as c from "../../src/ffi/constants.ts";
+import { check } from "../../src/ffi/errno.ts";
+import { close } from "../../src/ffi/libc.ts";
+import { getOption } from "../../src/kernel/socket.ts";
+import { bench, connection, FAMILIES, listeningTcp, portOf } from "./loopback.ts";
+
+const open: number[] = [];
+afterEach(() => open.splice(0).forEach(close));
+
+describe.each(FAMILIES)("$name", ({ v6, loopback }) => {
+  test("closeReset shows at the peer as a reset, close as an end", () => {
+    const b = bench();
+    const reset = connection(b, v6);
+    const ended = connection(b, v6);
+    open.push(reset.peer, ended.peer);
+    b.host.closeReset(reset.fd);
+    b.host.close(ended.fd);
+    expect(b.host.receive(reset.peer, 4096, 10)).toBe(-c.ECONNRESET);
+    expect(b.host.receive(ended.peer, 4096, 10)).toBe(0);
+  });
+
+  test("a refused connection reports itself and its error once", () => {
+    const b = bench();
+    const listener = listeningTcp(v6);
+    const flow = b.flowTo(loopback, portOf(listener), c.IPPROTO_TCP);
+    close(listener);
+    const fd = check(b.host.openTcp(v6), "openTcp");
+    open.push(fd);
+    expect(b.host.connect(fd, flow)).toBe(-c.EINPROGRESS);
+    check(b.host.watch(fd, flow), "watch");
+    expect(b.epoll.wait(1000)).toBe(1);
+    expect(b.epoll.eventsOf(0) & (c.EPOLLERR | c.EPOLLHUP)).toBe(c.EPOLLERR | c.EPOLLHUP);
+    expect(b.host.takeError(fd)).toBe(c.ECONNREFUSED);
+    expect(b.host.takeError(fd)).toBe(0);
+  });
+
+  test("sockets have the options asked for", () => {
+    const b = bench();
+    const fd = check(b.host.openTcp(v6), "openTcp");
+    open.push(fd);
+    expect(getOption(fd, c.IPPROTO_TCP, c.TCP_NODELAY)).toBe(1);
+    expect(b.host.setMaxSegment(fd, 1300)).toBe(0);
+    expect(b.host.setKeepAlive(fd)).toBe(0);
+    expect(getOption(fd, c.SOL_SOCKET, c.SO_KEEPALIVE)).toBe(1);
+    const udp = check(b.host.openUdp(v6), "openUdp");
+    open.push(udp);
+    expect(b.host.setHopLimit(udp, v6, 33)).toBe(0);
+    expect(
+      v6 ? getOption(udp, c.IPPROTO_IPV6, c.IPV6_UNICAST_HOPS) : getOption(udp, c.IPPROTO_IP, c.IP_TTL),
+    ).toBe(33);
+    expect(b.host.setDontFragment(udp, v6, true)).toBe(0);
+    expect(b.host.setBroadcast(udp)).toBe(0);
+    expect(b.host.bindToDevice(udp, "lo")).toBe(0);
+    expect(b.host.bindToDevice(udp, "no-such-device")).toBe(-c.ENODEV);
+  });
+});
+
+test("releasing memory zeroes whole pages inside the range and nothing else", () => {
+  const { host } = bench();
+  const { bytes } = host.arena;
+  bytes.fill(1, 8192, 8192 + 4 * 4096);
+  host.release(8192 + 1, 3 * 4096);
+  expect([bytes[8192], bytes[8192 + 4096], bytes[8192 + 3 * 4096 - 1], bytes[8192 + 3 * 4096]]).toEqual([
+    1, 0, 0, 1,
+  ]);
+});
