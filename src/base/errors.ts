@@ -14,6 +14,8 @@ export const EXIT_CODES = {
   STATE_DIR: 10,
   ENGINE_FAILED: 11,
   NO_TOOL: 12,
+  LOG_FILE: 13,
+  INTERRUPTED: 14,
 } as const;
 export type ErrorCode = keyof typeof EXIT_CODES;
 
@@ -34,10 +36,19 @@ export class AppError extends Error {
 export class SysError extends Error {
   readonly syscall: string;
   readonly errno: number;
+  /** The name of the errno, as in errors of node:fs: "ENOENT". */
+  readonly code: string;
   constructor(syscall: string, errno: number, name: string, detail = "") {
     super(`${syscall}${detail === "" ? "" : ` ${detail}`}: ${name}`);
     this.name = "SysError";
     this.syscall = syscall;
     this.errno = errno;
+    this.code = name;
   }
+}
+
+/** The `code` of an error of node:fs, of a SysError or of an AppError; else its text. */
+export function errorCode(error: unknown): string {
+  if (error instanceof Error && "code" in error && typeof error.code === "string") return error.code;
+  return String(error);
 }

@@ -1,0 +1,125 @@
+/**
+ * Builds dist/: one bundle for each executable, and koffi's native module for each platform at hand.
+ *
+ *   node build.mjs           generated validators and dist/
+ *   node build.mjs gen       generated validators only (src/config/generated)
+ */
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { chmodSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Ajv } from "ajv";
+import standaloneCode from "ajv/dist/standalone/index.js";
+import { rolldown } from "rolldown";
+
+const ROOT = dirname(fileURLToPath(import.meta.url));
+const GENERATED = join(ROOT, "src/config/generated");
+const DIST = join(ROOT, "dist");
+
+/** Entry, output, and whether it is started by name. A source that does not exist yet is left out. */
+const BUNDLES = [
+  { entry: "src/main.ts", file: "bin/bucatini", executable: true },
+  { entry: "src/runtime/launcher-main.ts", file: "lib/launcher.cjs", executable: false },
+  { entry: "src/engine/main.ts", file: "lib/engine.cjs", executable: false },
+  { entry: "plugin/main.ts", file: "cni/bucatini", executable: true },
+  { entry: "hooks/main.ts", file: "hooks/bucatini-oci-hook", executable: true },
+];
+
+/**
+ * koffi's own loader looks for packages on disk. Its native module already has the whole interface, so bundles
+ * load that file, which lies in dist/lib, with a plain require.
+ */
+const KOFFI = `
+const path = require("node:path");
+const native = (libc) => path.join(__dirname, "../lib", "koffi-" + process.arch + "-" + libc + ".node");
+try { module.exports = require(native("glibc")); }
+catch (error) {
+  try { module.exports = require(native("musl")); } catch { throw error; }
+}
+`;
+const koffiNative = {
+  name: "koffi-native",
+  resolveId: (id) => (id === "koffi" ? "\0koffi-native.cjs" : null),
+  load: (id) => (id === "\0koffi-native.cjs" ? { code: KOFFI, moduleType: "js" } : null),
+};
+
+/** Compiles every schema to a function, so that no start pays for ajv. */
+function generate() {
+  const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+  rmSync(GENERATED, { recursive: true, force: true });
+  mkdirSync(GENERATED, { recursive: true });
+  for (const file of readdirSync(join(ROOT, "schemas")).filter((name) => name.endsWith(".schema.json"))) {
+    const schema = JSON.parse(readFileSync(join(ROOT, "schemas", file), "utf8"));
+    const ajv = new Ajv({ allErrors: false, code: { source: true, esm: true }, strict: true });
+    const name = basename(file, ".schema.json");
+    const code = standaloneCode.default(ajv, ajv.compile(schema));
+    const exported = `validate${name
+      .split("-")
+      .map((word) => word[0].toUpperCase() + word.slice(1))
+      .join("")}`;
+    // Only a named export with a type is wanted.
+    const body = code.replace(/^"use strict";export const validate = (\w+);export default \1;/, "");
+    const match = /^"use strict";export const validate = (\w+);/.exec(code);
+    if (match === null || body === code) throw new Error(`unexpected output of ajv for ${file}`);
+    const text = `// @ts-nocheck\n// Generated from schemas/${file} by build.mjs.\n${body}\nexport { ${match[1]} as ${exported} };\n`;
+    writeFileSync(join(GENERATED, `${name}.ts`), text);
+  }
+  writeFileSync(
+    join(GENERATED, "version.ts"),
+    `// Generated from package.json by build.mjs.\nexport const VERSION = ${JSON.stringify(version)};\n`,
+  );
+}
+
+async function bundle({ entry, file, executable }) {
+  const build = await rolldown({
+    input: join(ROOT, entry),
+    platform: "node",
+    plugins: [koffiNative],
+    tsconfig: join(ROOT, "tsconfig.json"),
+    onLog: (level, log) => {
+      if (level === "warn") throw new Error(`${entry}: ${log.message}`);
+    },
+  });
+  const path = join(DIST, file);
+  await build.write({
+    file: path,
+    format: "cjs",
+    codeSplitting: false,
+    banner: executable ? "#!/usr/bin/env node" : "",
+    // Comments and space would stay in memory as long as the engine lives; names are kept for stack traces.
+    minify: { mangle: false, compress: false, codegen: { removeWhitespace: true } },
+  });
+  await build.close();
+  if (executable) chmodSync(path, 0o755);
+}
+
+/** Copies what npm installed of koffi: the current platform, and others when they were asked for. */
+function copyNative() {
+  let copied = 0;
+  for (const arch of ["x64", "arm64"]) {
+    for (const libc of ["glibc", "musl"]) {
+      const folder = `${libc === "glibc" ? "linux" : "musl"}_${arch}`;
+      const from = join(ROOT, "node_modules/@koromix", `koffi-linux-${arch}`, folder, "koffi.node");
+      if (!existsSync(from)) continue;
+      copyFileSync(from, join(DIST, "lib", `koffi-${arch}-${libc}.node`));
+      copied++;
+    }
+  }
+  if (copied === 0) throw new Error("no native module of koffi in node_modules; run npm ci");
+}
+
+generate();
+if (process.argv[2] !== "gen") {
+  rmSync(DIST, { recursive: true, force: true });
+  mkdirSync(join(DIST, "lib"), { recursive: true });
+  for (const each of BUNDLES.filter(({ entry }) => existsSync(join(ROOT, entry)))) await bundle(each);
+  copyNative();
+}

@@ -1,0 +1,64 @@
+/** Splits arguments into options and the rest, by a table. Knows no particular option. */
+import { AppError } from "../base/errors.ts";
+
+/** One option. Options are read up to the first argument that is none, or up to "--". */
+export interface OptionSpec {
+  /** Long name without dashes. */
+  readonly name: string;
+  /** One letter without dash. */
+  readonly short?: string;
+  /** What the value is called in the help; absent for an option without a value. */
+  readonly value?: string;
+  /** May be given more than once; otherwise the last one counts. */
+  readonly repeatable?: boolean;
+  readonly help: string;
+}
+
+export interface ParsedArguments {
+  /** Values by long name, in order; an option without a value has one empty string for each time. */
+  readonly values: ReadonlyMap<string, readonly string[]>;
+  /** Everything from the first argument that is no option. */
+  readonly rest: readonly string[];
+}
+
+/** Parses arguments such as `--mtu 1500 --address=10.0.0.1/24 -4 -- cmd`. Throws USAGE. */
+export function parseArguments(args: readonly string[], specs: readonly OptionSpec[]): ParsedArguments {
+  const values = new Map<string, string[]>();
+  let at = 0;
+  for (; at < args.length; at++) {
+    const arg = args[at]!;
+    if (arg === "--") {
+      at++;
+      break;
+    }
+    if (!arg.startsWith("-") || arg === "-") break;
+    const { spec, inline } = findOption(arg, specs);
+    let value = inline;
+    if (spec.value === undefined) {
+      if (inline !== undefined) throw usage(`--${spec.name} takes no value`);
+    } else if (value === undefined) {
+      value = args[++at];
+      if (value === undefined) throw usage(`--${spec.name} needs a value: --${spec.name} ${spec.value}`);
+    }
+    const list = spec.repeatable === true ? (values.get(spec.name) ?? []) : [];
+    values.set(spec.name, [...list, value ?? ""]);
+  }
+  return { values, rest: args.slice(at) };
+}
+
+function findOption(arg: string, specs: readonly OptionSpec[]): { spec: OptionSpec; inline?: string } {
+  const equals = arg.indexOf("=");
+  const word = equals < 0 ? arg : arg.slice(0, equals);
+  const spec = specs.find((each) => word === `--${each.name}` || word === `-${each.short}`);
+  if (spec === undefined) throw usage(`unknown option ${word}${suggestion(word, specs)}`);
+  return equals < 0 ? { spec } : { spec, inline: arg.slice(equals + 1) };
+}
+
+function suggestion(word: string, specs: readonly OptionSpec[]): string {
+  const near = specs.find((spec) => word.length > 4 && `--${spec.name}`.startsWith(word));
+  return near === undefined ? "" : `; did you mean --${near.name}?`;
+}
+
+/** A wrong command line; says where the right one is described. */
+export const usage = (what: string): AppError =>
+  new AppError("USAGE", `${what} (see "bucatini help" for what is understood)`);

@@ -1,0 +1,136 @@
+/**
+ * Everything a person or a caller may ask for, and what the engine is told. Both are plain JSON: they cross
+ * process borders. Addresses are text in canonical form.
+ */
+import type { NetworkPlan } from "./network-plan.ts";
+
+/** From the least to the most talkative. */
+export const LOG_LEVELS = ["error", "warn", "info", "debug", "trace"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** Flows one container may have open at the same time unless it is told otherwise. */
+export const DEFAULT_FLOWS = 65_536;
+/** Bytes that all flows of one container may hold back because a host socket is full. */
+export const DEFAULT_PENDING_BYTES = 64 * 1024 * 1024;
+/** Largest MTU of the TAP: 65,535 bytes of frame less the Ethernet header, rounded down to a multiple of 4. */
+export const MTU_MAX = 65_520;
+/** Smallest MTU that IPv4 allows (RFC 791 section 3.2). */
+export const MTU_MIN = 68;
+
+/**
+ * The resolver that the container sees when bucatini writes its resolv.conf. Both are constant, so that the
+ * file stays true when the host moves to other resolvers, and both are reached over the default route alone.
+ * IPv4: link-local (RFC 3927), which no router forwards, and so can hide no real server. IPv6: a link-local
+ * address would need a zone, which many resolver libraries do not read from resolv.conf; so a unique local
+ * address (RFC 4193) whose prefix spells "bucatin".
+ */
+export const RESOLVER_4 = "169.254.1.1";
+export const RESOLVER_6 = "fd62:7563:6174:696e::53";
+
+/** How a container is to be connected, as asked for. Absent means: the default. */
+export interface NetworkOptions {
+  ipv4: boolean;
+  ipv6: boolean;
+  /** "address/length" or "address". */
+  addresses: string[];
+  /** At most one of each family. */
+  gateways: string[];
+  /** Bytes; 0 leaves the MTU alone. */
+  mtu?: number;
+  mac?: string;
+  /** Name of the TAP inside. */
+  interfaceName?: string;
+  /** The interface of the host that is the template. */
+  template?: string;
+  mapGateway: boolean;
+  /** Addresses inside that mean the host's loopback; "none" switches the mapping off. */
+  mapHostLoopback: string[] | "none";
+  /** Addresses inside that mean, on the host, the address that both share. */
+  mapGuest: string[] | "none";
+  /** Addresses inside that forward DNS; undefined leaves the default of the command. */
+  dnsForward?: string[] | "none";
+  /** Resolvers outside; empty takes those of the host's resolv.conf. */
+  dnsHosts: string[];
+  /** Source addresses of sockets outside, at most one of each family. */
+  outbound: string[];
+  outboundInterface?: string;
+  offload: boolean;
+  flows: number;
+  logLevel: LogLevel;
+}
+
+export const DEFAULT_NETWORK: NetworkOptions = {
+  ipv4: true,
+  ipv6: true,
+  addresses: [],
+  gateways: [],
+  mapGateway: true,
+  mapHostLoopback: [],
+  mapGuest: [],
+  dnsHosts: [],
+  outbound: [],
+  offload: true,
+  flows: DEFAULT_FLOWS,
+  logLevel: "info",
+};
+
+/** Descriptors the engine is born with. */
+export interface EngineFds {
+  /** The TAP inside the container's network namespace, not yet configured for offloads. */
+  tap: number;
+  /** rtnetlink of the host. */
+  hostNetlink: number;
+  /** rtnetlink of the container. */
+  containerNetlink: number;
+  /** The container's network namespace (/proc/PID/ns/net). */
+  netns: number;
+  /** The engine writes one line to it: "ready", or an error as JSON. */
+  ready: number;
+  /** Where the log goes. */
+  log: number;
+}
+
+/** Rules of forwarding; see forward/address-rules.ts for their meaning. Addresses as text. */
+export interface RuleOptions {
+  mapHostLoopback4?: string;
+  mapHostLoopback6?: string;
+  mapGuest4?: string;
+  mapGuest6?: string;
+  dnsMatch4?: string;
+  dnsMatch6?: string;
+  /** The host's resolvers, of both families, in order of preference. */
+  dnsServers: string[];
+  outbound4?: string;
+  outbound6?: string;
+  outboundInterface4?: string;
+  outboundInterface6?: string;
+}
+
+/** What ends the engine when any of it goes away. */
+export interface WatchOptions {
+  /** Processes: the one in the container, the one that holds its namespaces, the caller in the foreground. */
+  pids: number[];
+  /** The path under which the namespace is known; its removal ends the engine. */
+  netnsPath?: string;
+}
+
+/** The one document that an engine is started with. */
+export interface EngineOptions {
+  id: string;
+  fds: EngineFds;
+  plan: NetworkPlan;
+  /** Name of the TAP inside, as the kernel gave it. */
+  interfaceName: string;
+  /** MTU that the TAP has, in bytes. */
+  mtu: number;
+  rules: RuleOptions;
+  watch: WatchOptions;
+  /** Holds state.json, control.sock and engine.log; the engine removes it at its end. */
+  stateDirectory: string;
+  logLevel: LogLevel;
+  offload: boolean;
+  limits: {
+    flows: number;
+    pendingBytes: number;
+  };
+}

@@ -1,0 +1,44 @@
+/** The format of resolv.conf(5): what the host says, and what the container is told. */
+import { formatIp, parseIp } from "../base/address.ts";
+
+export interface ResolvConf {
+  /** Resolvers in canonical text, in order, without scope; loopback ones included. */
+  nameservers: string[];
+  /** The last "search" or "domain" line. */
+  search: string[];
+  /** Words of all "options" lines. */
+  options: string[];
+}
+
+/** libc asks the resolver on the same machine when there is no "nameserver" line. */
+const DEFAULT_NAMESERVER = "127.0.0.1";
+
+/** Reads the text of a resolv.conf; what cannot be understood is left out. */
+export function parseResolvConf(text: string): ResolvConf {
+  const result: ResolvConf = { nameservers: [], search: [], options: [] };
+  for (const line of text.split("\n")) {
+    if (/^\s*[#;]/.test(line)) continue;
+    const [keyword, ...values] = line.trim().split(/\s+/);
+    if (keyword === "nameserver") addNameserver(result.nameservers, values[0] ?? "");
+    else if (keyword === "search" || keyword === "domain") result.search = values;
+    else if (keyword === "options") result.options.push(...values);
+  }
+  if (result.nameservers.length === 0) result.nameservers.push(DEFAULT_NAMESERVER);
+  return result;
+}
+
+function addNameserver(list: string[], text: string): void {
+  const address = parseIp(text.split("%", 1)[0]!);
+  if (address === undefined) return;
+  const canonical = formatIp(address);
+  if (!list.includes(canonical)) list.push(canonical);
+}
+
+/** The text of a resolv.conf with other resolvers, keeping the host's search list and options. */
+export function formatResolvConf(host: ResolvConf, nameservers: readonly string[]): string {
+  const lines = ["# Written by bucatini; these resolvers forward to those of the host."];
+  for (const server of nameservers) lines.push(`nameserver ${server}`);
+  if (host.search.length > 0) lines.push(`search ${host.search.join(" ")}`);
+  if (host.options.length > 0) lines.push(`options ${host.options.join(" ")}`);
+  return `${lines.join("\n")}\n`;
+}

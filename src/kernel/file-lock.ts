@@ -1,0 +1,21 @@
+/** A lock between processes that the kernel takes back when its holder dies. */
+import { closeSync, openSync } from "node:fs";
+import { check } from "../ffi/errno.ts";
+import { flock } from "../ffi/libc-file.ts";
+
+/** @see sys/file.h */
+const LOCK_EX = 2;
+
+/**
+ * Runs `work` while this process alone holds the lock on `path`, an existing file or directory; waits for it.
+ * The work is synchronous and should be short. Throws SysError.
+ */
+export function withFileLock<Result>(path: string, work: () => Result): Result {
+  const fd = openSync(path, "r");
+  try {
+    check(flock(fd, LOCK_EX), "flock", path);
+    return work();
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * New namespaces with one command in them. They are made by unshare(1), because a user namespace can only be
+ * made by a process with a single thread, and Node has several. unshare stays as the parent of the namespaces'
+ * first process; when we die, it dies, and everything in the namespaces with it.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { constants } from "node:os";
+import type { Readable, Writable } from "node:stream";
+import { AppError, errorCode } from "../base/errors.ts";
+import { installedFile } from "./installation.ts";
+import { findProgram, requireTool } from "./tools.ts";
+
+const UNSHARE = [
+  "--user",
+  "--map-root-user",
+  "--net",
+  "--mount",
+  "--uts",
+  "--ipc",
+  "--pid",
+  "--fork",
+  "--kill-child",
+  "--",
+];
+
+export interface ContainerOptions {
+  /** Program and arguments. */
+  command: readonly string[];
+  /** Replaces /etc/resolv.conf inside; undefined leaves the host's. */
+  resolvConf?: string;
+  hostname?: string;
+}
+
+export interface Container {
+  /** The process that holds the namespaces; they are gone when it is. */
+  readonly pid: number;
+  /** What could not be set up and is done without. */
+  readonly notes: readonly string[];
+  /** Lets the command start. */
+  start(): void;
+  /** Sends a signal to the command, wherever it is. */
+  signal(name: NodeJS.Signals): void;
+  /** Ends everything inside at once. */
+  kill(): void;
+  /** Exit status of the command, or 128 + signal. */
+  readonly ended: Promise<number>;
+}
+
+/** Makes the namespaces; the command waits in them for `start`. Throws NO_USER_NAMESPACES or NO_TOOL. */
+export async function createContainer(options: ContainerOptions): Promise<Container> {
+  const unshare = requireTool("unshare");
+  const init = [
+    "/bin/sh",
+    installedFile("container-init.sh"),
+    options.resolvConf ?? "",
+    options.hostname ?? "",
+  ];
+  const [program, ...args] = [...dieWithParent(), unshare, ...UNSHARE, ...init, ...options.command];
+  const child = spawn(program!, args, { stdio: [0, 1, "pipe", "pipe", "pipe", 2] });
+  const ended = new Promise<number>((resolve) => {
+    child.on("exit", (status, signal) => resolve(status ?? 128 + constants.signals[signal!]));
+  });
+  const { commandPid, notes } = await setUp(child);
+  const go = child.stdio[3];
+  return {
+    pid: child.pid!,
+    notes,
+    start: () => {
+      if (go !== null && go !== undefined && "end" in go) go.end("go\n");
+    },
+    signal: (name) => {
+      try {
+        process.kill(commandPid, name);
+      } catch (error) {
+        // It may have ended a moment ago.
+        if (errorCode(error) !== "ESRCH") throw error;
+      }
+    },
+    kill: () => child.kill("SIGKILL"),
+    ended,
+  };
+}
+
+/** setpriv(1) makes the kernel end a program with its parent; without it, only an orderly end is seen. */
+function dieWithParent(): string[] {
+  const setpriv = findProgram("setpriv", process.env["PATH"]);
+  return setpriv === undefined ? [] : [setpriv, "--pdeathsig=KILL", "--"];
+}
+
+interface SetUp {
+  commandPid: number;
+  notes: string[];
+}
+
+/** Waits for the first process inside to say that everything is there. */
+function setUp(child: ChildProcess): Promise<SetUp> {
+  return new Promise((resolve, reject) => {
+    let errors = "";
+    let lines = "";
+    const [go, status] = [child.stdio[3] as unknown as Writable, child.stdio[4] as Readable];
+    go.on("error", () => {
+      // The command has ended; its status tells.
+    });
+    child.stderr!.setEncoding("utf8").on("data", (chunk: string) => {
+      errors += chunk;
+    });
+    status.setEncoding("utf8").on("data", (chunk: string) => {
+      lines += chunk;
+      const pid = /^pid (\d+)$/m.exec(lines);
+      if (pid === null) return;
+      const notes = Array.from(lines.matchAll(/^note (.*)$/gm), (match) => match[1]!);
+      resolve({ commandPid: Number(pid[1]), notes });
+    });
+    child.on("error", (cause) =>
+      reject(new AppError("NO_TOOL", `cannot start unshare: ${errorCode(cause)}`)),
+    );
+    // "close" comes after everything written has been read. After `resolve` it changes nothing.
+    child.on("close", () => reject(refused(errors)));
+  });
+}
+
+/** Why there are no namespaces, from what unshare printed, and what to do about it. */
+function refused(errors: string): AppError {
+  const why = errors.trim().split("\n").at(-1) ?? "";
+  const remedy = why.includes("No space left")
+    ? "raise the limit: sysctl user.max_user_namespaces=10000"
+    : "allow them to this user: sysctl kernel.unprivileged_userns_clone=1 on Debian, " +
+      "sysctl kernel.apparmor_restrict_unprivileged_userns=0 on Ubuntu, or a seccomp profile that permits unshare";
+  return new AppError("NO_USER_NAMESPACES", `cannot create user and network namespaces (${why}); ${remedy}`);
+}

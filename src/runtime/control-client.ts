@@ -1,0 +1,107 @@
+/** The other end of an engine's control socket. */
+import { createConnection } from "node:net";
+import { join } from "node:path";
+import { AppError, errorCode } from "../base/errors.ts";
+import { isSameProcess } from "./process-info.ts";
+import { type FoundEngine, removeStateDirectory } from "./state-directory.ts";
+
+/** An engine answers from its loop at once; one that does not is stuck. */
+const ANSWER_TIMEOUT_MS = 5000;
+/** An engine has this long to end by itself, after "stop" and again after SIGTERM. */
+const STOP_TIMEOUT_MS = 2000;
+const POLL_MS = 5;
+
+/**
+ * Asks the engine one thing. Throws NOT_RUNNING when nobody listens, ENGINE_FAILED for an error answer or none.
+ * @param params JSON
+ */
+export async function requestEngine(engine: FoundEngine, method: string, params?: unknown): Promise<unknown> {
+  const line = await exchange(engine, `${JSON.stringify({ method, params })}\n`);
+  const answer: unknown = JSON.parse(line);
+  if (typeof answer !== "object" || answer === null) throw badAnswer(engine, method, "no object");
+  if ("error" in answer) throw badAnswer(engine, method, JSON.stringify(answer.error));
+  return "result" in answer ? answer.result : undefined;
+}
+
+const badAnswer = (engine: FoundEngine, method: string, why: string): AppError =>
+  new AppError(
+    "ENGINE_FAILED",
+    `cannot get an answer to "${method}" from the engine ${engine.state.id}: ${why}`,
+  );
+
+/** Sends one line and gives the first line that comes back. */
+function exchange(engine: FoundEngine, line: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = createConnection(join(engine.directory, "control.sock"));
+    let text = "";
+    const fail = (error: AppError): void => {
+      socket.destroy();
+      reject(error);
+    };
+    const timer = setTimeout(() => {
+      fail(badAnswer(engine, line.trim(), `nothing came within ${ANSWER_TIMEOUT_MS / 1000} s`));
+    }, ANSWER_TIMEOUT_MS);
+    socket.setEncoding("utf8");
+    socket.on("data", (chunk: string) => {
+      text += chunk;
+      if (!text.includes("\n")) return;
+      socket.destroy();
+      resolve(text.slice(0, text.indexOf("\n")));
+    });
+    socket.on("error", (cause) => {
+      const why = `cannot reach the engine ${engine.state.id} (process ${engine.state.pid}): ${errorCode(cause)}`;
+      fail(new AppError("NOT_RUNNING", why, { cause }));
+    });
+    socket.on("close", () => {
+      clearTimeout(timer);
+      // Changes nothing when the answer has already come.
+      fail(badAnswer(engine, line.trim(), "it closed the connection"));
+    });
+    socket.write(line);
+  });
+}
+
+/** Ends an engine and returns when its process and its directory are gone. Throws ENGINE_FAILED. */
+export async function stopEngine(engine: FoundEngine): Promise<void> {
+  const { pid } = engine.state;
+  const stages: (() => unknown)[] = [
+    () => requestEngine(engine, "stop"),
+    () => process.kill(pid, "SIGTERM"),
+    () => process.kill(pid, "SIGKILL"),
+  ];
+  for (const stage of stages) {
+    // oxlint-disable-next-line no-await-in-loop
+    if (await endsAfter(engine, stage)) {
+      removeStateDirectory(engine.directory);
+      return;
+    }
+  }
+  throw new AppError(
+    "ENGINE_FAILED",
+    `cannot end the engine ${engine.state.id}: process ${pid} does not go away`,
+  );
+}
+
+async function endsAfter(engine: FoundEngine, stage: () => unknown): Promise<boolean> {
+  try {
+    await stage();
+  } catch (error) {
+    // It may have ended in between, or be stuck: the process table decides, then the next stage.
+    if (error instanceof AppError) return !isRunning(engine);
+    if (errorCode(error) !== "ESRCH") throw error;
+  }
+  return waitForEnd(engine, STOP_TIMEOUT_MS);
+}
+
+const isRunning = ({ state }: FoundEngine): boolean => isSameProcess(state.pid, state.startTime);
+
+/** Waits until the engine's process is gone; false when that takes longer. */
+export async function waitForEnd(engine: FoundEngine, timeoutMs: number): Promise<boolean> {
+  const deadline = performance.now() + timeoutMs;
+  while (isRunning(engine)) {
+    if (performance.now() > deadline) return false;
+    // oxlint-disable-next-line no-await-in-loop
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+  return true;
+}

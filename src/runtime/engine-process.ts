@@ -1,0 +1,182 @@
+/** Starts the engine: a process of its own session that outlives the launcher. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
+import type { Readable, Writable } from "node:stream";
+import { AppError, errorCode, EXIT_CODES, type ErrorCode } from "../base/errors.ts";
+import { VERSION } from "../config/generated/version.ts";
+import type { EngineFds, EngineOptions } from "../config/options.ts";
+import { installedFile } from "./installation.ts";
+
+/** Descriptors as the engine sees them; 3 brings its options, up to end of file. */
+const FDS: EngineFds = { tap: 4, hostNetlink: 5, containerNetlink: 6, netns: 7, ready: 8, log: 9 };
+const OPTIONS_FD = 3;
+
+/** Engines keep little garbage; small young generations and one helper thread keep their memory low. */
+const NODE_OPTIONS = ["--max-semi-space-size=1", "--v8-pool-size=1", "--stack-trace-limit=30"];
+const ENVIRONMENT = { UV_THREADPOOL_SIZE: "1" };
+
+const READY_TIMEOUT_MS = 15_000;
+/** How much of the log is worth quoting when the engine fails before it is ready. */
+const LOG_TAIL_BYTES = 1000;
+
+/** Open descriptors of this process that the engine gets. */
+export type EngineResources = Omit<EngineFds, "ready">;
+
+/**
+ * Opens a log and writes its first line, so that one that cannot be written is known before anything runs.
+ * Throws LOG_FILE.
+ */
+export function openLog(path: string, about: Readonly<Record<string, unknown>>): number {
+  try {
+    const fd = openSync(path, "a", 0o600);
+    try {
+      const line = {
+        level: "info",
+        time: new Date().toISOString(),
+        ...about,
+        msg: `bucatini ${VERSION} starts`,
+      };
+      writeSync(fd, `${JSON.stringify(line)}\n`);
+      return fd;
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+  } catch (cause) {
+    throw new AppError(
+      "LOG_FILE",
+      `cannot write the log ${path}: ${whyNotWritten(errorCode(cause))}; free space or choose another --log-file`,
+      { cause },
+    );
+  }
+}
+
+function whyNotWritten(code: string): string {
+  switch (code) {
+    case "ENOSPC":
+      return "the disk is full";
+    case "EDQUOT":
+      return "the disk quota is used up";
+    case "EROFS":
+      return "the file system is read-only";
+    case "EACCES":
+      return "permission denied";
+    case "ENOENT":
+      return "its directory does not exist";
+    default:
+      return code;
+  }
+}
+
+/**
+ * Starts an engine and waits until it says that it is ready; gives its process id. The descriptors stay open
+ * here. Throws what the engine reports, or ENGINE_FAILED.
+ *
+ * @param foreground the engine stays in our session and its errors go to our stderr
+ */
+export async function startEngine(
+  options: Omit<EngineOptions, "fds">,
+  resources: EngineResources,
+  foreground: boolean,
+): Promise<number> {
+  const { tap, hostNetlink, containerNetlink, netns, log } = resources;
+  const child = spawn(process.execPath, [...NODE_OPTIONS, installedFile("engine.cjs")], {
+    argv0: "bucatini-engine",
+    cwd: "/",
+    env: ENVIRONMENT,
+    detached: !foreground,
+    // What Node itself prints when it gives up belongs into the log.
+    stdio: ["ignore", "ignore", log, "pipe", tap, hostNetlink, containerNetlink, netns, "pipe", log],
+  });
+  try {
+    const document: EngineOptions = { ...options, fds: FDS };
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the stdio above decides these types
+    const [input, output] = [
+      child.stdio[OPTIONS_FD] as Writable,
+      child.stdio[FDS.ready as 3] as unknown as Readable,
+    ];
+    // An engine that dies early is reported by the end of `output`.
+    input.on("error", () => {});
+    input.end(JSON.stringify(document));
+    await ready(child, output, options.stateDirectory);
+    input.destroy();
+    output.destroy();
+  } catch (error) {
+    child.kill("SIGKILL");
+    throw error;
+  }
+  child.unref();
+  return child.pid!;
+}
+
+/** Resolves when the engine has written "ready"; rejects with its error, its end, or after a time. */
+function ready(child: ChildProcess, output: Readable, directory: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let text = "";
+    let ended = "it closed the ready pipe";
+    const timer = setTimeout(() => {
+      reject(failed(`it was not ready within ${READY_TIMEOUT_MS / 1000} s`, directory));
+    }, READY_TIMEOUT_MS);
+    child.on("error", (cause) =>
+      reject(failed(`cannot start ${process.execPath}: ${errorCode(cause)}`, directory)),
+    );
+    child.on("exit", (status, signal) => {
+      ended = signal === null ? `it ended with status ${status}` : `it was ended by ${signal}`;
+    });
+    output.setEncoding("utf8");
+    output.on("data", (chunk: string) => {
+      text += chunk;
+    });
+    output.on("error", () => {});
+    output.on("data", () => {
+      if (!text.includes("\n")) return;
+      clearTimeout(timer);
+      if (text === "ready\n") resolve();
+      else reject(reported(text, directory));
+    });
+    output.on("close", () => {
+      clearTimeout(timer);
+      // The exit status comes at about the same time; wait for it to say something better.
+      setTimeout(() => reject(failed(ended, directory)), 50);
+    });
+  });
+}
+
+/** The error an engine reports as one line of JSON with `code` and `message`. */
+function reported(text: string, directory: string): AppError {
+  return parseError(text) ?? failed(`it said ${text.trim()}`, directory);
+}
+
+const isErrorCode = (code: unknown): code is ErrorCode =>
+  typeof code === "string" && Object.hasOwn(EXIT_CODES, code);
+
+/** An AppError from `{"code": ..., "message": ...}`; undefined for anything else. */
+export function parseError(text: string): AppError | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value !== "object" || value === null || !("code" in value) || !("message" in value))
+      return undefined;
+    const { code, message } = value;
+    return isErrorCode(code) && typeof message === "string" ? new AppError(code, message) : undefined;
+  } catch {
+    // Not JSON.
+    return undefined;
+  }
+}
+
+function failed(why: string, directory: string): AppError {
+  const tail = logTail(directory);
+  return new AppError(
+    "ENGINE_FAILED",
+    `cannot start the engine: ${why}${tail === "" ? "" : `; its log ends: ${tail}`}`,
+  );
+}
+
+function logTail(directory: string): string {
+  try {
+    return readFileSync(`${directory}/engine.log`, "utf8").slice(-LOG_TAIL_BYTES).trim();
+  } catch {
+    // The log is elsewhere, or there is none.
+    return "";
+  }
+}
