@@ -1,0 +1,35 @@
+/** Where everything stands in the engine's arena. Pages that are not used cost nothing. */
+import type { Arena } from "../base/arena.ts";
+import { allocate } from "../ffi/memory.ts";
+import { ERROR_PAYLOAD_LENGTH } from "../kernel/error-queue.ts";
+import { OUT_HEADROOM, OUT_PAYLOAD, type ArenaPlan } from "../proto/net.ts";
+
+const PAGE = 4096;
+/** Frames of one batch: about as much as a processor's cache keeps until they are sent on. */
+const RECEIVE_LENGTH = 1024 * 1024;
+
+export class ArenaLayout {
+  readonly arena: Arena;
+  readonly plan: ArenaPlan;
+  /** Where the payloads of socket errors go. */
+  readonly errorAt: number;
+  #end = 0;
+
+  /** @param poolLength bytes of the pool for what host sockets do not take at once */
+  constructor(poolLength: number) {
+    const receiveAt = this.#take(RECEIVE_LENGTH);
+    // Padding to the shortest frame, and a datagram received whole, stay within the region.
+    const sendAt = this.#take(OUT_HEADROOM + OUT_PAYLOAD + 64);
+    this.errorAt = this.#take(ERROR_PAYLOAD_LENGTH);
+    const poolAt = this.#take(poolLength);
+    this.plan = { receiveAt, receiveLength: RECEIVE_LENGTH, sendAt, poolAt, poolLength };
+    this.arena = allocate(this.#end);
+  }
+
+  /** Reserves whole pages. */
+  #take(length: number): number {
+    const at = this.#end;
+    this.#end += Math.ceil(length / PAGE) * PAGE;
+    return at;
+  }
+}

@@ -1,0 +1,111 @@
+/** One engine: puts kernel objects and protocols together and owns every lifetime. */
+import { parseIp, parseMac } from "../base/address.ts";
+import { Counters } from "../base/counters.ts";
+import type { FamilyPlan } from "../config/network-plan.ts";
+import type { EngineOptions, RuleOptions } from "../config/options.ts";
+import { describeTransition } from "../flow/describe.ts";
+import { FlowTable } from "../flow/table.ts";
+import { TimerWheel } from "../flow/timers.ts";
+import type { Address, AddressRules, FamilyRules } from "../forward/address-rules.ts";
+import { Epoll } from "../kernel/epoll.ts";
+import type { Log } from "../log/logger.ts";
+import type { FamilyLink, Link } from "../proto/link.ts";
+import type { Net } from "../proto/net.ts";
+import { Stack } from "../proto/stack.ts";
+import { ArenaLayout } from "./arena-layout.ts";
+import { KernelHost } from "./host.ts";
+import { EventKind } from "./loop.ts";
+
+const BROADCAST_MAC = new Uint8Array(6).fill(0xff);
+
+/** The parts of a running engine. */
+export interface Engine {
+  readonly epoll: Epoll;
+  readonly host: KernelHost;
+  readonly net: Net;
+  readonly stack: Stack;
+}
+
+/**
+ * Builds an engine around an open TAP.
+ * @param offloads TUN_F_* bits that the TAP has
+ * @param udpOffload whether they include trains of UDP datagrams
+ */
+export function buildEngine(options: EngineOptions, log: Log, offloads: number, udpOffload: boolean): Engine {
+  const { flows: capacity, pendingBytes } = options.limits;
+  const layout = new ArenaLayout(pendingBytes);
+  const epoll = new Epoll();
+  const flows = new FlowTable(capacity, randomWords(4));
+  const host = new KernelHost({
+    arena: layout.arena,
+    tapFd: options.fds.tap,
+    table: flows,
+    epoll,
+    flowKind: EventKind.Flow,
+    errorAt: layout.errorAt,
+    scope: options.plan.ipv6.hostInterfaceIndex,
+    device: "",
+    peekOffset: true,
+  });
+  host.nowMs = performance.now();
+  const link = buildLink(options, offloads !== 0, udpOffload);
+  const net: Net = {
+    host,
+    flows,
+    timers: new TimerWheel(capacity, host.nowMs),
+    counters: new Counters(),
+    link,
+    rules: buildRules(options.rules, link),
+    log,
+    plan: layout.plan,
+    packet: { hopLimit: 0, dontFragment: false, segment: 0 },
+    socket: new Int32Array(capacity),
+  };
+  if (log.debugOn) {
+    flows.onTransition = (flow, from, to) => log.debug(describeTransition(flows, flow, from, to), { flow });
+  }
+  return { epoll, host, net, stack: new Stack(net) };
+}
+
+function buildLink(options: EngineOptions, offload: boolean, udpOffload: boolean): Link {
+  const { plan } = options;
+  return {
+    mtu: options.mtu,
+    ourMac: parseMac(plan.ourMac) ?? BROADCAST_MAC,
+    // Until the container has spoken, every station on the link is meant.
+    guestMac: parseMac(plan.mac ?? "") ?? BROADCAST_MAC.slice(),
+    v4: buildFamily(plan.ipv4),
+    v6: buildFamily(plan.ipv6),
+    offload,
+    udpOffload,
+  };
+}
+
+function buildFamily(plan: FamilyPlan): FamilyLink {
+  return {
+    enabled: plan.enabled,
+    ours: parseIp(plan.ours) ?? new Uint32Array(4),
+    assigned: plan.addresses.flatMap(({ address }) => parseIp(address) ?? []),
+  };
+}
+
+function buildRules(rules: RuleOptions, link: Link): AddressRules {
+  const family = (version: 4 | 6): FamilyRules => ({
+    mapHostLoopback: address(rules[`mapHostLoopback${version}`]),
+    mapGuest: address(rules[`mapGuest${version}`]),
+    guest: link[`v${version}`].assigned[0],
+    dnsMatch: address(rules[`dnsMatch${version}`]),
+    outbound: address(rules[`outbound${version}`]),
+    outboundInterface: rules[`outboundInterface${version}`],
+  });
+  return {
+    v4: family(4),
+    v6: family(6),
+    dnsServers: rules.dnsServers.flatMap((text) => parseIp(text) ?? []),
+  };
+}
+
+const address = (text: string | undefined): Address | undefined =>
+  text === undefined ? undefined : parseIp(text);
+
+const randomWords = (count: number): Uint32Array => crypto.getRandomValues(new Uint32Array(count));

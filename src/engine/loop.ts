@@ -1,0 +1,123 @@
+/**
+ * The engine's loop. Our epoll instance is the master and Node's own loop one of its descriptors: as long as
+ * there are packets the loop stays here; when Node has something to do (control socket, signals) it returns to
+ * Node for a few turns and comes back.
+ */
+import { EAGAIN, EPOLLIN } from "../ffi/constants.ts";
+import { nodeLoopFd, read } from "../ffi/libc.ts";
+import { check } from "../ffi/errno.ts";
+import type { Epoll } from "../kernel/epoll.ts";
+import { BATCH_FRAMES } from "../proto/batch.ts";
+import type { Stack } from "../proto/stack.ts";
+import type { KernelHost } from "./host.ts";
+
+/** What an epoll event is about; its index means something else for each. */
+export const EventKind = { Flow: 0, Tap: 1, Node: 2, Watch: 3 } as const;
+
+/** Room for the largest frame: a virtio_net_hdr, Ethernet, IPv6 and 64 KiB. */
+const FRAME_ROOM = 65_536 + 128;
+/** Received frames start at multiples of this. */
+const FRAME_ALIGNMENT = 64;
+/** Turns given to Node each time: libuv starts to watch what is new only at its next poll. */
+const NODE_TURNS = 3;
+
+export class Loop {
+  readonly #epoll: Epoll;
+  readonly #host: KernelHost;
+  readonly #stack: Stack;
+  readonly #tapFd: number;
+  readonly #onWatch: () => void;
+  readonly #onTapLost: (errno: number) => void;
+  #stopping = false;
+  #busy = false;
+  /** Whether the cycle before this one brought frames too. */
+  #tapWasReadable = false;
+
+  /**
+   * @param onWatch called for events of kind Watch
+   * @param onTapLost called when the TAP cannot be read any more
+   */
+  constructor(
+    epoll: Epoll,
+    host: KernelHost,
+    stack: Stack,
+    tapFd: number,
+    onWatch: () => void,
+    onTapLost: (errno: number) => void,
+  ) {
+    this.#epoll = epoll;
+    this.#host = host;
+    this.#stack = stack;
+    this.#tapFd = tapFd;
+    this.#onWatch = onWatch;
+    this.#onTapLost = onTapLost;
+    check(epoll.add(tapFd, EPOLLIN, EventKind.Tap, 0), "epoll_ctl", "TAP");
+    check(epoll.add(nodeLoopFd(), EPOLLIN, EventKind.Node, 0), "epoll_ctl", "event loop of Node.js");
+  }
+
+  start(): void {
+    setImmediate(() => this.#afterNode(NODE_TURNS));
+  }
+
+  /** Lets the loop end; Node's own loop then runs alone. */
+  stop(): void {
+    this.#stopping = true;
+  }
+
+  #afterNode(turns: number): void {
+    if (this.#stopping) return;
+    if (turns > 0) {
+      setImmediate(() => this.#afterNode(turns - 1));
+      return;
+    }
+    while (!this.#cycle()) {
+      // Everything happens in the condition.
+    }
+    setImmediate(() => this.#afterNode(NODE_TURNS));
+  }
+
+  /** One wake-up; true when Node or the end of the engine is due. */
+  #cycle(): boolean {
+    const stack = this.#stack;
+    const epoll = this.#epoll;
+    const delay = this.#busy ? 0 : stack.nextDelay();
+    const count = epoll.wait(delay);
+    this.#host.nowMs = performance.now();
+    let node = false;
+    let tap = false;
+    for (let i = 0; i < count; i++) {
+      const kind = epoll.kindOf(i);
+      if (kind === EventKind.Flow) stack.socketEvent(epoll.indexOf(i), epoll.eventsOf(i));
+      else if (kind === EventKind.Tap) tap = true;
+      else if (kind === EventKind.Node) node = true;
+      else this.#onWatch();
+    }
+    this.#busy = stack.service();
+    if (tap) this.#readTap();
+    this.#tapWasReadable = tap;
+    stack.endOfCycle();
+    return node || this.#stopping;
+  }
+
+  /**
+   * Reads frames until there are no more or the batch is full. A first wake-up takes one only: in a dialogue
+   * there is no second, and to be told so would cost a call.
+   */
+  #readTap(): void {
+    const { arena } = this.#host;
+    const { receiveAt, receiveLength } = this.#stack.net.plan;
+    const last = receiveAt + receiveLength - FRAME_ROOM;
+    const most = this.#tapWasReadable ? BATCH_FRAMES : 1;
+    let at = receiveAt;
+    for (let frames = 0; frames < most && at <= last; frames++) {
+      const length = read(this.#tapFd, arena.address + at, FRAME_ROOM);
+      if (length < 0) {
+        if (length !== -EAGAIN) this.#onTapLost(-length);
+        break;
+      }
+      this.#stack.frame(at, at + length);
+      at = (at + length + FRAME_ALIGNMENT - 1) & -FRAME_ALIGNMENT;
+    }
+    this.#stack.endOfFrames();
+  }
+}

@@ -1,0 +1,300 @@
+/**
+ * Segments to the container. Data stays in the host socket until the container has acknowledged it: it is
+ * peeked at straight into the outgoing frame, and discarded afterwards. To send again is to move the peek
+ * position back.
+ */
+import { Count } from "../../base/counters.ts";
+import { INITIATING, isMapped, SideWord, wordsOf, type FlowIndex } from "../../flow/table.ts";
+import { seqAdd, seqDiff, seqGt } from "../../wire/sequence.ts";
+import { TcpFlag } from "../../wire/tcp.ts";
+import { writeMss, writeWindowScale } from "../../wire/tcp-options.ts";
+import type { Net } from "../net.ts";
+import type { Output } from "../output.ts";
+import { type Connections, Event, Flag } from "./connections.ts";
+import type { Pending } from "./pending.ts";
+
+/** Bytes that one connection may move to the container in one turn, so that others get theirs. */
+const TURN_BYTES = 256 * 1024;
+/** Bytes of one frame's payload: with 60 bytes of headers it fits an IP packet. */
+const FRAME_PAYLOAD = 65_535 - 60;
+/** Bytes of one connection that may wait for its host socket, and so the largest window shown. */
+export const WINDOW_LIMIT = 1024 * 1024;
+/** Shift of the windows we show; 16 bits cover WINDOW_LIMIT with it. */
+export const WINDOW_SHIFT = 7;
+const MAX_WINDOW_FIELD = 65_535;
+/** First time-out of a segment to the container, which is on this machine; doubled for each retry. */
+const RETRANSMIT_MS = 200;
+const RETRANSMIT_MAX_MS = 120_000;
+/** Retries before the connection is given up: more than 100 s in all (RFC 9293 section 3.8.3, R2). */
+const MAX_RETRIES = 10;
+/** How long an acknowledgement may wait for data to ride on (RFC 9293 section 3.8.6.3 allows 500). */
+export const DELAYED_ACK_MS = 10;
+/** Acknowledged bytes, or acknowledgements, that are gathered before the host socket is told. */
+const DISCARD_BYTES = 4_096;
+const DISCARD_ACKS = 16;
+const EAGAIN = -11;
+
+export class ToTap {
+  readonly #net: Net;
+  readonly #output: Output;
+  readonly #c: Connections;
+  readonly #pending: Pending;
+  /** Ends a connection with a reset to both sides. */
+  readonly #reset: (flow: FlowIndex) => void;
+
+  constructor(
+    net: Net,
+    output: Output,
+    connections: Connections,
+    pending: Pending,
+    reset: (flow: FlowIndex) => void,
+  ) {
+    this.#net = net;
+    this.#output = output;
+    this.#c = connections;
+    this.#pending = pending;
+    this.#reset = reset;
+  }
+
+  synAck(flow: FlowIndex): void {
+    const c = this.#c;
+    const { link, flows, host } = this.#net;
+    const words = wordsOf((flow << 1) | INITIATING);
+    const v6 = !isMapped(flows.sides, words + SideWord.Ours);
+    const scaled = c.rcvScale[flow] !== 0;
+    const options = scaled ? 8 : 4;
+    const at = this.#output.payloadAt - options;
+    writeMss(host.arena.view, at, Math.min(link.mtu - (v6 ? 60 : 40), 65_535));
+    if (scaled) writeWindowScale(host.arena.view, at + 4, WINDOW_SHIFT);
+    // The window of a SYN is never scaled (RFC 7323 section 2.2).
+    c.rcvAdvertised[flow] = seqAdd(c.rcvNxt[flow]!, MAX_WINDOW_FIELD);
+    this.#send(flow, c.sndUna[flow]!, TcpFlag.Syn | TcpFlag.Ack, MAX_WINDOW_FIELD, options, 0);
+    c.sndNxt[flow] = c.sndMax[flow] = seqAdd(c.sndUna[flow]!, 1);
+    this.#armRetransmit(flow);
+  }
+
+  /** Acknowledges everything accepted and shows the current window. */
+  ack(flow: FlowIndex): void {
+    this.#segment(flow, this.#c.sndNxt[flow]!, TcpFlag.Ack, 0);
+  }
+
+  /** Tells whether an acknowledgement would show a window that has grown enough to matter (RFC 9293 3.8.6.2.2). */
+  windowGrew(flow: FlowIndex): boolean {
+    const c = this.#c;
+    const shown = seqDiff(c.rcvAdvertised[flow]!, c.rcvNxt[flow]!);
+    const worth = Math.min(2 * c.mss[flow]!, WINDOW_LIMIT / 2);
+    return this.#freeSpace(flow) - shown >= worth;
+  }
+
+  /** A reset in answer to a segment that belongs to no connection, on the side at `words`. */
+  resetUnknown(words: number, sequence: number, acknowledgment: number, flags: number): void {
+    this.#net.counters.add(Count.tcpResetsSent);
+    this.#output.tcp(words, sequence, acknowledgment, flags, 0, 0, 0, OUT_OF_BAND_MSS);
+  }
+
+  /** Tells the container that the connection is no more. Every segment but a SYN carries ACK, resets too. */
+  rst(flow: FlowIndex): void {
+    this.#net.counters.add(Count.tcpResetsSent);
+    const c = this.#c;
+    this.#send(flow, c.sndNxt[flow]!, TcpFlag.Rst | TcpFlag.Ack, 0, 0, 0);
+  }
+
+  /** A segment the container must answer if it still knows the connection (RFC 9293 section 3.8.4). */
+  keepAlive(flow: FlowIndex): void {
+    this.#segment(flow, seqAdd(this.#c.sndNxt[flow]!, -1), TcpFlag.Ack, 0);
+  }
+
+  /**
+   * Moves what the host socket holds to the container, as far as the container's window and one turn allow.
+   * Returns true when the turn ended before the socket or the window did.
+   */
+  pump(flow: FlowIndex): boolean {
+    const c = this.#c;
+    const { host, link } = this.#net;
+    let budget = TURN_BYTES;
+    while ((c.flags[flow]! & Flag.Readable) !== 0) {
+      if ((c.events[flow]! & Event.TapFinSent) !== 0) return false;
+      const window = c.sndWnd[flow]! - seqDiff(c.sndNxt[flow]!, c.sndUna[flow]!);
+      if (window <= 0) {
+        // The container's next acknowledgement opens it; if that gets lost, a probe asks for it.
+        if (c.retransmitAt[flow] === 0) this.#armRetransmit(flow);
+        return false;
+      }
+      if (budget <= 0) return true;
+      const wanted = Math.min(window, link.offload ? FRAME_PAYLOAD : c.mss[flow]!);
+      const taken = host.peek(this.#net.socket[flow]!, this.#output.payloadAt, wanted);
+      if (taken <= 0) return this.#endOfData(flow, taken);
+      budget -= taken;
+      // Less than wanted: the socket is empty, and an edge will tell when it is not any more; but an end of
+      // stream behind the data was told already, so only the next peek may answer "nothing".
+      const flags = TcpFlag.Ack | (taken < wanted ? TcpFlag.Psh : 0);
+      if (!this.#data(flow, flags, taken)) return false;
+    }
+    return false;
+  }
+
+  /** The container has acknowledged up to `ack`, which is new and not beyond `sndMax`. */
+  acknowledged(flow: FlowIndex, ack: number): void {
+    const c = this.#c;
+    let bytes = seqDiff(ack, c.sndUna[flow]!);
+    if ((c.flags[flow]! & Flag.FinKnown) !== 0 && seqGt(ack, c.finSequence[flow]!)) {
+      bytes--;
+      c.events[flow]! |= Event.TapFinSent | Event.TapFinAcknowledged;
+    }
+    c.sndUna[flow] = ack;
+    c.retries[flow] = 0;
+    c.discardable[flow]! += bytes;
+    c.discardAcks[flow]!++;
+    if (seqGt(ack, c.sndNxt[flow]!)) {
+      // Only acknowledgements had been lost: what was about to be sent again has long arrived.
+      c.sndNxt[flow] = ack;
+      this.#net.host.setPeekOffset(this.#net.socket[flow]!, c.discardable[flow]!);
+    }
+    if ((c.flags[flow]! & Flag.Recovering) !== 0 && !seqGt(c.recover[flow]!, ack)) {
+      c.flags[flow]! &= ~Flag.Recovering;
+    }
+    if (c.discardable[flow]! >= DISCARD_BYTES || c.discardAcks[flow]! >= DISCARD_ACKS) this.discard(flow);
+    if (ack === c.sndMax[flow]) c.retransmitAt[flow] = 0;
+    else this.#armRetransmit(flow);
+  }
+
+  /** Drops from the host socket what the container has acknowledged. */
+  discard(flow: FlowIndex): void {
+    const c = this.#c;
+    c.discardAcks[flow] = 0;
+    const bytes = c.discardable[flow]!;
+    if (bytes === 0) return;
+    const dropped = this.#net.host.discard(this.#net.socket[flow]!, bytes);
+    if (dropped > 0) c.discardable[flow] = bytes - dropped;
+  }
+
+  /** Sends again from the first byte not acknowledged. */
+  rewind(flow: FlowIndex): void {
+    const c = this.#c;
+    this.#net.counters.add(Count.tcpRetransmits);
+    c.sndNxt[flow] = c.sndUna[flow]!;
+    c.recover[flow] = c.sndMax[flow]!;
+    c.flags[flow]! |= Flag.Readable | Flag.Recovering;
+    c.events[flow]! &= ~Event.TapFinSent;
+    this.#net.host.setPeekOffset(this.#net.socket[flow]!, c.discardable[flow]!);
+  }
+
+  /** A segment to the container got no acknowledgement in time, or its window stays closed. */
+  retransmitTimeout(flow: FlowIndex): void {
+    const c = this.#c;
+    if (++c.retries[flow]! > MAX_RETRIES) return this.#reset(flow);
+    c.retransmitAt[flow] = 0;
+    if ((c.events[flow]! & Event.SynAckSent) !== 0) {
+      this.#net.counters.add(Count.tcpRetransmits);
+      return this.synAck(flow);
+    }
+    this.rewind(flow);
+    if (c.sndWnd[flow] === 0) this.#probeWindow(flow);
+    else this.pump(flow);
+    if (this.#net.flows.closed[flow] === 0) this.#armRetransmit(flow);
+  }
+
+  #probeWindow(flow: FlowIndex): void {
+    const taken = this.#net.host.peek(this.#net.socket[flow]!, this.#output.payloadAt, 1);
+    if (taken === 1) this.#data(flow, TcpFlag.Ack, 1);
+    else this.#endOfData(flow, taken);
+  }
+
+  /** Sends `length` peeked bytes; tells whether they went out. */
+  #data(flow: FlowIndex, flags: number, length: number): boolean {
+    const c = this.#c;
+    if (this.#segment(flow, c.sndNxt[flow]!, flags, length) < 0) {
+      this.#net.host.setPeekOffset(
+        this.#net.socket[flow]!,
+        c.discardable[flow]! + seqDiff(c.sndNxt[flow]!, c.sndUna[flow]!),
+      );
+      this.#armRetransmit(flow);
+      return false;
+    }
+    c.flags[flow]! |= Flag.Interactive;
+    this.#advance(flow, length);
+    return true;
+  }
+
+  /** A peek gave no data: nothing there now, an error, or the end of the stream, which becomes our FIN. */
+  #endOfData(flow: FlowIndex, result: number): boolean {
+    const c = this.#c;
+    c.flags[flow]! &= ~Flag.Readable;
+    if (result === EAGAIN) return false;
+    if (result < 0) {
+      this.#reset(flow);
+      return false;
+    }
+    c.events[flow]! |= Event.SocketFinReceived;
+    c.flags[flow]! |= Flag.FinKnown;
+    c.finSequence[flow] = c.sndNxt[flow]!;
+    if (this.#segment(flow, c.sndNxt[flow]!, TcpFlag.Fin | TcpFlag.Ack, 0) >= 0) {
+      c.events[flow]! |= Event.TapFinSent;
+    }
+    this.#advance(flow, 1);
+    return false;
+  }
+
+  #advance(flow: FlowIndex, amount: number): void {
+    const c = this.#c;
+    const next = seqAdd(c.sndNxt[flow]!, amount);
+    c.sndNxt[flow] = next;
+    if (seqGt(next, c.sndMax[flow]!)) c.sndMax[flow] = next;
+    c.activeAt[flow] = this.#net.host.nowMs;
+    if (c.retransmitAt[flow] === 0) this.#armRetransmit(flow);
+  }
+
+  /** Sends a segment that acknowledges everything accepted, with `length` bytes that stand at `payloadAt`. */
+  #segment(flow: FlowIndex, sequence: number, flags: number, length: number): number {
+    const c = this.#c;
+    const rcvNxt = c.rcvNxt[flow]!;
+    const shown = seqDiff(c.rcvAdvertised[flow]!, rcvNxt);
+    const scale = c.rcvScale[flow]!;
+    // Rounded up, so that the right edge does not move back by the bits that the shift drops.
+    const window = (Math.max(this.#freeSpace(flow), shown, 0) + (1 << scale) - 1) >>> scale;
+    const field = Math.min(window, MAX_WINDOW_FIELD);
+    const sent = this.#send(flow, sequence, flags, field, 0, length);
+    if (sent < 0) return sent;
+    const edge = seqAdd(rcvNxt, field << scale);
+    if (seqGt(edge, c.rcvAdvertised[flow]!)) c.rcvAdvertised[flow] = edge;
+    c.ackSent[flow] = rcvNxt;
+    c.ackAt[flow] = 0;
+    c.flags[flow]! &= ~Flag.AckNow;
+    return sent;
+  }
+
+  #send(
+    flow: FlowIndex,
+    sequence: number,
+    flags: number,
+    window: number,
+    options: number,
+    length: number,
+  ): number {
+    const c = this.#c;
+    const words = wordsOf((flow << 1) | INITIATING);
+    return this.#output.tcp(words, sequence, c.rcvNxt[flow]!, flags, window, options, length, c.mss[flow]!);
+  }
+
+  /** Bytes the container may send: what this connection may keep waiting, less as the pool fills up. */
+  #freeSpace(flow: FlowIndex): number {
+    const share = Math.min(WINDOW_LIMIT, this.#pending.available >>> 2);
+    return Math.max(share - this.#pending.bytes[flow]!, 0);
+  }
+
+  #armRetransmit(flow: FlowIndex): void {
+    const c = this.#c;
+    const delay = Math.min(RETRANSMIT_MS * 2 ** c.retries[flow]!, RETRANSMIT_MAX_MS);
+    c.retransmitAt[flow] = this.#net.host.nowMs + delay;
+    this.wake(flow, c.retransmitAt[flow]!);
+  }
+
+  /** Makes sure that the connection's timer runs at `whenMs` or before. */
+  wake(flow: FlowIndex, whenMs: number): void {
+    const { timers } = this.#net;
+    if (!timers.isArmed(flow) || timers.deadline(flow) > whenMs) timers.arm(flow, whenMs);
+  }
+}
+
+/** Any size: segments without payload are never cut. */
+const OUT_OF_BAND_MSS = 65_535;
