@@ -1,0 +1,165 @@
+/**
+ * Chooses, for each address family, the interface of the host whose addresses and routes the container gets.
+ * Pure: works on tables that were read elsewhere, at start and whenever they change.
+ */
+import { isIpv4, isLinkLocal, parseIp } from "../base/address.ts";
+import { AppError } from "../base/errors.ts";
+import { AddressFlag, isDefaultRoute, LinkFlag, MAIN_TABLE, RouteType, Scope } from "../base/network.ts";
+import type { Family, NetworkAddress, NetworkLink, Nexthop, Route } from "../base/network.ts";
+
+/** What matters of the host's tables. */
+export interface HostNetwork {
+  links: readonly NetworkLink[];
+  addresses: readonly NetworkAddress[];
+  /** At least the main table. */
+  routes: readonly Route[];
+  /** Whether the kernel has IPv6 at all. */
+  ipv6Available: boolean;
+}
+
+export interface FamilyTemplate {
+  link: NetworkLink;
+  /** Usable ones of more than link scope, the longest prefix first. */
+  addresses: NetworkAddress[];
+  /** IPv6 only. */
+  linkLocal?: string;
+  /** Unicast routes of the main table that leave through this interface only. */
+  routes: Route[];
+  /** Next hop of the preferred default route, when it has one of its own family. */
+  gateway?: string;
+}
+
+/** A family without a template is absent. */
+export interface Template {
+  ipv4?: FamilyTemplate;
+  ipv6?: FamilyTemplate;
+  ipv6Available: boolean;
+}
+
+export interface TemplateOptions {
+  ipv4: boolean;
+  ipv6: boolean;
+  /** "address" or "address/length"; a family that has one needs no address on the host. */
+  addresses: readonly string[];
+  /** Interface of the host; undefined chooses by routes. */
+  template?: string;
+  /** Template when `template` is absent: what connections outside are bound to. */
+  outboundInterface?: string;
+}
+
+/** A host that is a router has more routes than a container needs; those on the link always travel. */
+const MAX_GATEWAY_ROUTES = 1_000;
+
+/** Throws AppError NO_ADDRESS when an interface was named and cannot serve any family. */
+export function chooseTemplate(host: HostNetwork, options: TemplateOptions): Template {
+  const families: Family[] = [];
+  if (options.ipv4) families.push(4);
+  if (options.ipv6 && host.ipv6Available) families.push(6);
+  const named = options.template ?? options.outboundInterface;
+  const only = named === undefined ? undefined : linkByName(host, named);
+  const template: Template = { ipv6Available: host.ipv6Available };
+  for (const family of families) {
+    const candidates = only === undefined ? candidateLinks(host, family) : [only];
+    const pinned = options.addresses.some((text) => isOfFamily(text.split("/")[0], family));
+    const link = candidates.find(({ index }) => pinned || usableAddresses(host, family, index).length > 0);
+    if (link !== undefined) template[`ipv${family}`] = familyTemplate(host, family, link);
+  }
+  if (only !== undefined && template.ipv4 === undefined && template.ipv6 === undefined) {
+    throw new AppError(
+      "NO_ADDRESS",
+      `the host's interface ${only.name} has no usable address: give it one, name another interface or give the container's addresses`,
+    );
+  }
+  return template;
+}
+
+function linkByName(host: HostNetwork, name: string): NetworkLink {
+  const link = host.links.find((each) => each.name === name);
+  if (link !== undefined) return link;
+  const names = host.links.filter((each) => !isLoopbackLink(each)).map((each) => each.name);
+  throw new AppError(
+    "NO_ADDRESS",
+    `the host has no interface ${name}: name one of ${names.join(", ") || "its interfaces"}, or none to follow the default route`,
+  );
+}
+
+/** Interfaces with a default route, the preferred one first; then those with any other route. */
+function candidateLinks(host: HostNetwork, family: Family): NetworkLink[] {
+  const routes = mainRoutes(host, family);
+  const defaults = routes.filter(isDefaultRoute).toSorted((a, b) => a.metric - b.metric);
+  const others = routes.filter((route) => !isDefaultRoute(route) && !isToLinkLocal(route));
+  const indexes = new Set([...defaults, ...others].map((route) => route.nexthops[0].interfaceIndex));
+  return [...indexes].flatMap(
+    (index) => host.links.find((link) => link.index === index && !isLoopbackLink(link)) ?? [],
+  );
+}
+
+function familyTemplate(host: HostNetwork, family: Family, link: NetworkLink): FamilyTemplate {
+  const routes = mainRoutes(host, family).filter(
+    (route) =>
+      route.nexthops.every((nexthop) => nexthop.interfaceIndex === link.index) &&
+      // Every link has that of IPv6 by itself.
+      !(family === 6 && isToLinkLocal(route)),
+  );
+  const gateway = gatewayOf(routes, family);
+  const linkLocal = host.addresses.find(
+    (address) => isOn(address, family, link.index) && address.scope === Scope.Link,
+  );
+  return {
+    link,
+    addresses: usableAddresses(host, family, link.index),
+    ...(family === 6 && linkLocal !== undefined && { linkLocal: linkLocal.address }),
+    routes: withinLimit(routes),
+    ...(gateway !== undefined && { gateway }),
+  };
+}
+
+function usableAddresses(host: HostNetwork, family: Family, index: number): NetworkAddress[] {
+  const unusable = AddressFlag.Deprecated | AddressFlag.DadFailed;
+  return host.addresses
+    .filter((each) => isOn(each, family, index) && each.scope < Scope.Link && (each.flags & unusable) === 0)
+    .toSorted((a, b) => b.prefixLength - a.prefixLength);
+}
+
+const isOn = (address: NetworkAddress, family: Family, index: number): boolean =>
+  address.family === family && address.interfaceIndex === index;
+
+function mainRoutes(host: HostNetwork, family: Family): Route[] {
+  return host.routes.filter(
+    (route) =>
+      route.family === family &&
+      route.table === MAIN_TABLE &&
+      route.type === RouteType.Unicast &&
+      route.nexthops.length > 0,
+  );
+}
+
+/** Of the preferred default route: the next hop with the greatest weight, the last one among equals. */
+export function gatewayOf(routes: readonly Route[], family: Family): string | undefined {
+  const [route] = routes.filter(isDefaultRoute).toSorted((a, b) => a.metric - b.metric);
+  const best = route?.nexthops.reduce((a: Nexthop, b: Nexthop) => (b.weight >= a.weight ? b : a));
+  return best !== undefined && isOfFamily(best.gateway, family) ? best.gateway : undefined;
+}
+
+function withinLimit(routes: Route[]): Route[] {
+  if (routes.length <= MAX_GATEWAY_ROUTES) return routes;
+  let room = MAX_GATEWAY_ROUTES;
+  return routes.filter((route) => isDefaultRoute(route) || isOnLink(route) || room-- > 0);
+}
+
+const isOnLink = (route: Route): boolean => route.nexthops.every((nexthop) => nexthop.gateway === "");
+
+const isLoopbackLink = (link: NetworkLink): boolean => (link.flags & LinkFlag.Loopback) !== 0;
+
+function isToLinkLocal(route: Route): boolean {
+  const words = parseIp(route.destination);
+  return (
+    words !== undefined && isLinkLocal(words) && route.destinationLength >= (route.family === 4 ? 16 : 10)
+  );
+}
+
+/** Tells whether text is an IP address of this family. */
+export function isOfFamily(text: string, family: Family): boolean {
+  const words = parseIp(text);
+  return words !== undefined && isIpv4(words) === (family === 4);
+}

@@ -1,0 +1,202 @@
+/**
+ * What the container gets: names, addresses, routes. A plan is plain JSON, made from the host's template and the
+ * options; it knows nothing of a kernel. The launcher applies it, the engine is told it.
+ */
+import { formatIp, inPrefix, isLinkLocal, parseIp, parsePrefix } from "../base/address.ts";
+import { AppError } from "../base/errors.ts";
+import { AddressFlag, MAIN_TABLE, RouteProtocol, RouteType, Scope } from "../base/network.ts";
+import type { Family, Route } from "../base/network.ts";
+import { isOfFamily } from "./host-template.ts";
+import type { FamilyTemplate, Template, TemplateOptions } from "./host-template.ts";
+
+/** Our MAC address on the link: locally administered, the same everywhere (as pasta's). */
+export const OUR_MAC = "9a:55:9a:55:9a:55";
+/** What we play in local mode, and the container's IPv4 address there (RFC 3927; as pasta's). */
+export const LOCAL_ADDRESS_4 = "169.254.2.1";
+const LOCAL_PREFIX_4 = 16;
+export const LOCAL_GATEWAY_4 = "169.254.2.2";
+export const LOCAL_GATEWAY_6 = "fe80::1";
+/** Largest MTU of the link, in bytes; also the default without a template. */
+const LINK_MTU_MAX = 65_520;
+/** Below this, a link has no IPv6 (RFC 8200 section 5). */
+const IPV6_MTU_MIN = 1_280;
+
+export interface PlannedAddress {
+  address: string;
+  prefixLength: number;
+  /** The kernel makes no route for the prefix. */
+  noPrefixRoute: boolean;
+  /** Metric of the route that the kernel makes; 0 is its default. */
+  metric: number;
+}
+
+export interface FamilyPlan {
+  enabled: boolean;
+  /** The container's addresses of more than link scope, the most important one first. */
+  addresses: PlannedAddress[];
+  /** Interface index 0 in next hops stands for the container's interface. */
+  routes: Route[];
+  /** The container's default gateway, when there is one. */
+  gateway?: string;
+  /** Our address on the link: IPv4 the gateway, IPv6 link-local. */
+  ours: string;
+  /** The addresses were given and stay, whatever happens to the host's. */
+  pinnedAddresses: boolean;
+  /** The gateway was given, and the default route through it is the only route. */
+  pinnedRoutes: boolean;
+  /** The template on the host, and the scope of its link-local addresses; empty and 0 in local mode. */
+  hostInterface: string;
+  hostInterfaceIndex: number;
+}
+
+export interface NetworkPlan {
+  /** Name of the TAP inside. */
+  interfaceName: string;
+  /** Bytes; 0 leaves it alone. */
+  mtu: number;
+  /** The container's MAC address; absent leaves the one the kernel chose. */
+  mac?: string;
+  ourMac: string;
+  /** Families that have no template: addresses that mean nothing outside, until the host has a network. */
+  localMode: { ipv4: boolean; ipv6: boolean };
+  ipv4: FamilyPlan;
+  ipv6: FamilyPlan;
+}
+
+export interface PlanOptions extends TemplateOptions {
+  gateways: readonly string[];
+  /** Bytes; 0 leaves it alone; absent follows the template. */
+  mtu?: number;
+  mac?: string;
+  ourMac?: string;
+  /** Name of the TAP inside; absent: the template's. */
+  interfaceName?: string;
+}
+
+export function planNetwork(template: Template, options: PlanOptions): NetworkPlan {
+  const templates = [template.ipv4, template.ipv6].filter((each) => each !== undefined);
+  const mtu = Math.min(options.mtu ?? Math.min(...templates.map(({ link }) => link.mtu)), LINK_MTU_MAX);
+  const ipv6Enabled = options.ipv6 && template.ipv6Available && (mtu === 0 || mtu >= IPV6_MTU_MIN);
+  const ipv4 = planFamily(4, options.ipv4, template.ipv4, options);
+  const ipv6 = planFamily(6, ipv6Enabled, template.ipv6, options);
+  return {
+    interfaceName: options.interfaceName ?? templates[0]?.link.name ?? "tap0",
+    mtu,
+    ...(options.mac !== undefined && { mac: options.mac }),
+    ourMac: options.ourMac ?? OUR_MAC,
+    localMode: {
+      ipv4: ipv4.enabled && template.ipv4 === undefined,
+      ipv6: ipv6.enabled && template.ipv6 === undefined,
+    },
+    ipv4,
+    ipv6,
+  };
+}
+
+function planFamily(
+  family: Family,
+  enabled: boolean,
+  template: FamilyTemplate | undefined,
+  options: PlanOptions,
+): FamilyPlan {
+  const given = options.addresses.filter((text) => isOfFamily(text.split("/")[0], family));
+  const givenGateway = options.gateways.find((text) => isOfFamily(text, family));
+  const addresses = given.length > 0 ? given.map(parseAddress) : templateAddresses(family, template);
+  const gateway = givenGateway ?? (template === undefined ? localGateway(family) : template.gateway);
+  const isPinned = givenGateway !== undefined;
+  const copied = isPinned ? undefined : template?.routes.map(inContainer);
+  const routes = copied ?? (gateway === undefined ? [] : [defaultRoute(family, gateway, addresses)]);
+  return {
+    enabled,
+    addresses: enabled ? addresses : [],
+    routes: enabled ? routes : [],
+    ...(enabled && gateway !== undefined && { gateway }),
+    ours: ourAddress(family, gateway, template),
+    pinnedAddresses: given.length > 0,
+    pinnedRoutes: isPinned,
+    hostInterface: template?.link.name ?? "",
+    hostInterfaceIndex: template?.link.index ?? 0,
+  };
+}
+
+function templateAddresses(family: Family, template: FamilyTemplate | undefined): PlannedAddress[] {
+  if (template !== undefined) {
+    return template.addresses.map(({ address, prefixLength, flags, metric }) => ({
+      address,
+      prefixLength,
+      noPrefixRoute: (flags & AddressFlag.NoPrefixRoute) !== 0,
+      metric,
+    }));
+  }
+  return family === 6 ? [] : [planned(LOCAL_ADDRESS_4, LOCAL_PREFIX_4)];
+}
+
+const planned = (address: string, prefixLength: number): PlannedAddress => ({
+  address,
+  prefixLength,
+  noPrefixRoute: false,
+  metric: 0,
+});
+
+/** "address" or "address/length". Without a length: 64 for IPv6, that of the address class for IPv4. */
+function parseAddress(text: string): PlannedAddress {
+  const prefix = parsePrefix(text);
+  if (prefix !== undefined) return planned(formatIp(prefix.address), prefix.length);
+  const words = parseIp(text);
+  if (words === undefined) throw new AppError("USAGE", `${text} is not an IP address: write 192.0.2.1/24`);
+  const canonical = formatIp(words);
+  return planned(canonical, canonical.includes(":") ? 64 : classLength(words[3]));
+}
+
+/** Prefix length of the classes A, B and C; 32 for the others. */
+function classLength(address: number): number {
+  const first = address >>> 24;
+  if (first < 128) return 8;
+  if (first < 192) return 16;
+  return first < 224 ? 24 : 32;
+}
+
+const localGateway = (family: Family): string => (family === 4 ? LOCAL_GATEWAY_4 : LOCAL_GATEWAY_6);
+
+/** IPv4 without a gateway still needs a source for what we say ourselves. */
+function ourAddress(
+  family: Family,
+  gateway: string | undefined,
+  template: FamilyTemplate | undefined,
+): string {
+  if (family === 4) return gateway ?? LOCAL_GATEWAY_4;
+  const words = gateway === undefined ? undefined : parseIp(gateway);
+  if (gateway !== undefined && words !== undefined && isLinkLocal(words)) return gateway;
+  return template?.linkLocal ?? LOCAL_GATEWAY_6;
+}
+
+/** A template's route without what means something on the host only. */
+function inContainer(route: Route): Route {
+  return { ...route, nexthops: route.nexthops.map((nexthop) => ({ ...nexthop, interfaceIndex: 0 })) };
+}
+
+/** The default route through a gateway, wherever that is: the link has nobody else. */
+function defaultRoute(family: Family, gateway: string, addresses: readonly PlannedAddress[]): Route {
+  const words = parseIp(gateway);
+  const any = family === 4 ? "0.0.0.0" : "::";
+  const isReachable =
+    words !== undefined &&
+    ((family === 6 && isLinkLocal(words)) ||
+      addresses.some((each) => inPrefix(words, parseIp(each.address) ?? words, each.prefixLength)));
+  return {
+    family,
+    destination: any,
+    destinationLength: 0,
+    source: any,
+    sourceLength: 0,
+    table: MAIN_TABLE,
+    protocol: RouteProtocol.Boot,
+    scope: Scope.Universe,
+    type: RouteType.Unicast,
+    tos: 0,
+    metric: 0,
+    preference: 0,
+    properties: {},
+    nexthops: [{ interfaceIndex: 0, gateway, weight: 1, onlink: !isReachable }],
+  };
+}

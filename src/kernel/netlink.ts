@@ -1,0 +1,189 @@
+/**
+ * A netlink socket (netlink(7)). Requests and dumps are answered within the call, because the kernel queues its
+ * answer before the request returns: nothing here blocks. A socket that receives multicasts is for `drain` only;
+ * requests use one of their own, so that the two never meet.
+ */
+import { SysError } from "../base/errors.ts";
+import {
+  AF_NETLINK,
+  EAGAIN,
+  EINTR,
+  ENOBUFS,
+  MSG_DONTWAIT,
+  MSG_TRUNC,
+  NETLINK_ADD_MEMBERSHIP,
+  NETLINK_EXT_ACK,
+  NETLINK_GET_STRICT_CHK,
+  NETLINK_ROUTE,
+  SOCK_CLOEXEC,
+  SOCK_RAW,
+  SOL_NETLINK,
+} from "../ffi/constants.ts";
+import { check, errnoName } from "../ffi/errno.ts";
+import { close } from "../ffi/libc.ts";
+import { bind, recvfrom, sendto, setsockopt, socket } from "../ffi/libc-socket.ts";
+import { allocate } from "../ffi/memory.ts";
+import {
+  attributeText,
+  decodeAttributes,
+  decodeNetlinkMessages,
+  encodeNetlinkMessage,
+  LITTLE_ENDIAN,
+  NETLINK_HEADER_LENGTH,
+  NetlinkFlag,
+  NetlinkType,
+  viewOf,
+} from "../wire/netlink-message.ts";
+import type { NetlinkMessage } from "../wire/netlink-message.ts";
+
+/** Room for one datagram; the kernel fills at most 32 KiB of it. */
+const BUFFER_LENGTH = 65_536;
+/** struct sockaddr_nl (family, pad, port, groups), an int32 for its length, an int32 for an option. */
+const SOCKADDR_AT = BUFFER_LENGTH;
+const SOCKADDR_LENGTH = 12;
+const SOCKADDR_PORT_AT = SOCKADDR_AT + 4;
+const LENGTH_AT = SOCKADDR_AT + 16;
+const OPTION_AT = SOCKADDR_AT + 20;
+/** Dumps of a table that keeps changing; the last one is taken as it is. */
+const DUMP_ATTEMPTS = 10;
+const NLMSGERR_ATTR_MSG = 1;
+
+/** Used within one call only, by all sockets. */
+const memory = allocate(BUFFER_LENGTH + 64);
+
+export class Netlink {
+  readonly fd: number;
+  #sequence = 0;
+
+  /** Takes over a descriptor, whichever network namespace it was made in. */
+  constructor(fd: number) {
+    this.fd = fd;
+  }
+
+  /** A socket in the namespace this thread is in. Throws SysError. */
+  static open(protocol: number = NETLINK_ROUTE): Netlink {
+    const netlink = new Netlink(
+      check(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol), "socket", "netlink"),
+    );
+    // Linux before 4.20 and 4.12 lacks these; filters are then applied here, and errors have no text.
+    netlink.#setOption(NETLINK_GET_STRICT_CHK, 1);
+    netlink.#setOption(NETLINK_EXT_ACK, 1);
+    memory.bytes.fill(0, SOCKADDR_AT, SOCKADDR_AT + SOCKADDR_LENGTH);
+    memory.view.setUint16(SOCKADDR_AT, AF_NETLINK, LITTLE_ENDIAN);
+    check(bind(netlink.fd, memory.address + SOCKADDR_AT, SOCKADDR_LENGTH), "bind", "netlink");
+    return netlink;
+  }
+
+  /** Receives a multicast group (RTNLGRP_*) from now on. Throws SysError. */
+  subscribe(group: number): void {
+    check(this.#setOption(NETLINK_ADD_MEMBERSHIP, group), "setsockopt", `netlink group ${group}`);
+  }
+
+  /** Sends one request and gives the answers that precede its acknowledgement. Throws SysError. */
+  request(type: number, flags: number, body: Uint8Array): NetlinkMessage[] {
+    return this.#exchange(type, flags | NetlinkFlag.Request | NetlinkFlag.Ack, body);
+  }
+
+  /** A whole table, asked again while it changes under the dump. Throws SysError. */
+  dump(type: number, body: Uint8Array): NetlinkMessage[] {
+    for (let attempt = 1; ; attempt++) {
+      const messages = this.#exchange(type, NetlinkFlag.Request | NetlinkFlag.Dump, body);
+      const interrupted = messages.some((message) => (message.flags & NetlinkFlag.DumpInterrupted) !== 0);
+      if (!interrupted || attempt === DUMP_ATTEMPTS) return messages;
+    }
+  }
+
+  /**
+   * Hands out everything that multicasts have queued. "resync" says that messages were lost: the tables must be
+   * dumped again. Throws SysError when the socket is of no more use.
+   */
+  drain(handle: (message: NetlinkMessage) => void): "complete" | "resync" {
+    let outcome: "complete" | "resync" = "complete";
+    for (;;) {
+      const length = receive(this.fd);
+      if (length === -EAGAIN) return outcome;
+      if (length === -ENOBUFS || length > BUFFER_LENGTH) {
+        outcome = "resync";
+        continue;
+      }
+      check(length, "recvfrom", "netlink");
+      for (const message of received(length)) {
+        if (message.type === NetlinkType.Overrun) outcome = "resync";
+        else handle(message);
+      }
+    }
+  }
+
+  close(): void {
+    check(close(this.fd), "close", "netlink");
+  }
+
+  #exchange(type: number, flags: number, body: Uint8Array): NetlinkMessage[] {
+    this.#sequence = (this.#sequence + 1) >>> 0;
+    const sequence = this.#sequence;
+    this.#send(encodeNetlinkMessage({ type, flags, sequence, port: 0, body }));
+    const answers: NetlinkMessage[] = [];
+    for (;;) {
+      const length = check(receive(this.fd), "recvfrom", "netlink");
+      for (const message of received(length)) {
+        // Whatever is left of an exchange that failed half-way is not for us.
+        if (message.sequence !== sequence) continue;
+        if (message.type === NetlinkType.Error || message.type === NetlinkType.Done) {
+          checkResult(message, type);
+          return answers;
+        }
+        answers.push(message);
+      }
+    }
+  }
+
+  #send(bytes: Uint8Array): void {
+    if (bytes.length > BUFFER_LENGTH) throw new RangeError(`netlink request of ${bytes.length} bytes`);
+    memory.bytes.set(bytes);
+    let sent = -EINTR;
+    while (sent === -EINTR) sent = sendto(this.fd, memory.address, bytes.length, 0, 0, 0);
+    check(sent, "sendto", "netlink");
+  }
+
+  #setOption(name: number, value: number): number {
+    memory.view.setInt32(OPTION_AT, value, LITTLE_ENDIAN);
+    return setsockopt(this.fd, SOL_NETLINK, name, memory.address + OPTION_AT, 4);
+  }
+}
+
+/** One datagram into `memory`: its length, which may exceed the buffer, or a negative errno. */
+function receive(fd: number): number {
+  for (;;) {
+    memory.view.setInt32(LENGTH_AT, SOCKADDR_LENGTH, LITTLE_ENDIAN);
+    const flags = MSG_DONTWAIT | MSG_TRUNC;
+    const from = memory.address + SOCKADDR_AT;
+    const length = recvfrom(fd, memory.address, BUFFER_LENGTH, flags, from, memory.address + LENGTH_AT);
+    if (length === -EINTR) continue;
+    // Other processes of the namespace may write to us as well; only the kernel has port 0.
+    if (length < 0 || memory.view.getUint32(SOCKADDR_PORT_AT, LITTLE_ENDIAN) === 0) return length;
+  }
+}
+
+function received(length: number): NetlinkMessage[] {
+  return decodeNetlinkMessages(memory.bytes.subarray(0, Math.min(length, BUFFER_LENGTH)));
+}
+
+/** Throws SysError when an acknowledgement, or the end of a dump, carries an error. */
+function checkResult(message: NetlinkMessage, type: number): void {
+  const body = message.body;
+  const result = body.length < 4 ? 0 : viewOf(body).getInt32(0, LITTLE_ENDIAN);
+  if (result >= 0) return;
+  throw new SysError("netlink", -result, errnoName(result), `request ${type}${explanation(message)}`);
+}
+
+/** The kernel's own words about an error (NETLINK_EXT_ACK), behind the request unless that was left out. */
+function explanation({ type, flags, body }: NetlinkMessage): string {
+  if ((flags & NetlinkFlag.AckAttributes) === 0) return "";
+  let at = 4;
+  if (type === NetlinkType.Error && body.length >= 4 + NETLINK_HEADER_LENGTH) {
+    const capped = (flags & NetlinkFlag.Capped) !== 0;
+    at += capped ? NETLINK_HEADER_LENGTH : (viewOf(body).getUint32(4, LITTLE_ENDIAN) + 3) & ~3;
+  }
+  const text = attributeText(decodeAttributes(body, at), NLMSGERR_ATTR_MSG);
+  return text === undefined ? "" : ` (${text})`;
+}

@@ -1,0 +1,105 @@
+/** Typed rtnetlink requests about links, addresses, routes, neighbours and rules. All throw SysError. */
+import { SysError } from "../base/errors.ts";
+import type { NetworkAddress, NetworkLink, Route } from "../base/network.ts";
+import { ENOENT } from "../ffi/constants.ts";
+import { NetlinkFlag } from "../wire/netlink-message.ts";
+import {
+  addressDumpBody,
+  decodeAddress,
+  decodeLink,
+  decodeNeighbour,
+  decodeRule,
+  encodeAddress,
+  encodeLinkChange,
+  linkDumpBody,
+  neighbourDumpBody,
+  RtnetlinkType,
+  ruleDumpBody,
+} from "../wire/rtnetlink-message.ts";
+import type { LinkChange, Neighbour, Rule } from "../wire/rtnetlink-message.ts";
+import { decodeRoute, encodeRoute, routeDumpBody } from "../wire/rtnetlink-route.ts";
+import type { Netlink } from "./netlink.ts";
+
+/** Multicast groups for `Netlink.subscribe`. @see linux/rtnetlink.h, enum rtnetlink_groups */
+export const RtnetlinkGroup = {
+  Link: 1,
+  Neighbour: 3,
+  Ipv4Address: 5,
+  Ipv4Route: 7,
+  Ipv4Rule: 8,
+  Ipv6Address: 9,
+  Ipv6Route: 11,
+  Ipv6Rule: 19,
+} as const;
+
+const ADD = NetlinkFlag.Create | NetlinkFlag.Exclusive;
+
+export function dumpLinks(netlink: Netlink): NetworkLink[] {
+  return dump(netlink, RtnetlinkType.GetLink, linkDumpBody(), decodeLink);
+}
+
+export function changeLink(netlink: Netlink, index: number, change: LinkChange): void {
+  netlink.request(RtnetlinkType.NewLink, 0, encodeLinkChange(index, change));
+}
+
+/** The addresses of one interface, or of all. */
+export function dumpAddresses(netlink: Netlink, interfaceIndex = 0): NetworkAddress[] {
+  return dump(netlink, RtnetlinkType.GetAddress, addressDumpBody(interfaceIndex), decodeAddress).filter(
+    (address) => interfaceIndex === 0 || address.interfaceIndex === interfaceIndex,
+  );
+}
+
+export function addAddress(netlink: Netlink, address: NetworkAddress): void {
+  netlink.request(RtnetlinkType.NewAddress, ADD, encodeAddress(address));
+}
+
+/** Adds an address, or gives the flags and the metric of `address` to the one that is there. */
+export function changeAddress(netlink: Netlink, address: NetworkAddress): void {
+  netlink.request(RtnetlinkType.NewAddress, NetlinkFlag.Create | NetlinkFlag.Replace, encodeAddress(address));
+}
+
+export function deleteAddress(netlink: Netlink, address: NetworkAddress): void {
+  netlink.request(RtnetlinkType.DeleteAddress, 0, encodeAddress(address));
+}
+
+/** The routes of one table. A table that does not exist is empty. */
+export function dumpRoutes(netlink: Netlink, table: number): Route[] {
+  try {
+    return dump(netlink, RtnetlinkType.GetRoute, routeDumpBody(table), decodeRoute).filter(
+      (route) => route.table === table,
+    );
+  } catch (cause) {
+    if (cause instanceof SysError && cause.errno === ENOENT) return [];
+    throw cause;
+  }
+}
+
+export function addRoute(netlink: Netlink, route: Route): void {
+  netlink.request(RtnetlinkType.NewRoute, ADD, encodeRoute(route));
+}
+
+/** Adds a route in the place of one with the same destination, metric and type of service. */
+export function changeRoute(netlink: Netlink, route: Route): void {
+  netlink.request(RtnetlinkType.NewRoute, NetlinkFlag.Create | NetlinkFlag.Replace, encodeRoute(route));
+}
+
+export function deleteRoute(netlink: Netlink, route: Route): void {
+  netlink.request(RtnetlinkType.DeleteRoute, 0, encodeRoute(route));
+}
+
+export function dumpNeighbours(netlink: Netlink): Neighbour[] {
+  return dump(netlink, RtnetlinkType.GetNeighbour, neighbourDumpBody(), decodeNeighbour);
+}
+
+export function dumpRules(netlink: Netlink): Rule[] {
+  return dump(netlink, RtnetlinkType.GetRule, ruleDumpBody(), decodeRule);
+}
+
+function dump<T>(
+  netlink: Netlink,
+  type: number,
+  body: Uint8Array,
+  decode: (body: Uint8Array) => T | undefined,
+): T[] {
+  return netlink.dump(type, body).flatMap((message) => decode(message.body) ?? []);
+}
