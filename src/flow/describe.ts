@@ -29,7 +29,7 @@ export function describeFlow(table: FlowTable, flow: FlowIndex): string {
  * the line about the end of a flow still says which one it was.
  */
 export function describeTransition(table: FlowTable, flow: FlowIndex, from: number, to: number): string {
-  const higher = from > to ? from : to;
+  const higher = Math.max(from, to);
   const sides = sidesText(table, flow, higher);
   const change = `${FLOW_STATE_NAMES[from]} -> ${FLOW_STATE_NAMES[to]}`;
   return `${prefix(table, flow, higher)}: ${change}${sides === "" ? "" : `, ${sides}`}`;
