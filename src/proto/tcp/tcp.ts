@@ -134,7 +134,6 @@ export class Tcp implements Upper, FlowHandler {
 
   /** Gives every ready connection a turn; true when some have more to do. */
   service(): boolean {
-    const { flows } = this.#net;
     const c = this.connections;
     const current = this.#ready;
     const count = this.#readyCount;
@@ -144,7 +143,8 @@ export class Tcp implements Upper, FlowHandler {
     for (let i = 0; i < count; i++) {
       const flow = current[i]!;
       c.flags[flow]! &= ~Flag.Ready;
-      if (flows.closed[flow] === 1 || (c.events[flow]! & Event.Established) === 0) continue;
+      // A connection that has ended in the meantime has no events.
+      if ((c.events[flow]! & Event.Established) === 0) continue;
       if (this.#toTap.pump(flow)) this.#makeReady(flow);
       else this.#afterwards(flow);
     }
@@ -293,7 +293,10 @@ export class Tcp implements Upper, FlowHandler {
     const c = this.connections;
     const { link, flows } = this.#net;
     const view = this.#view;
+    // The row may still stand on the list of its former connection.
+    const ready = c.flags[flow]! & Flag.Ready;
     c.reset(flow);
+    c.flags[flow] = ready;
     c.events[flow] = Event.Connecting;
     c.activeAt[flow] = this.#net.host.nowMs;
     c.rcvNxt[flow] = c.ackSent[flow] = seqAdd(tcpSequence(view, at), 1);
@@ -406,6 +409,7 @@ export class Tcp implements Upper, FlowHandler {
       host.close(fd);
     }
     socket[flow] = -1;
+    this.connections.events[flow] = 0;
     timers.disarm(flow);
     flows.close(flow);
     counters.add(Count.flowsClosed);
