@@ -67,3 +67,10 @@ export const capData = struct("__user_cap_data_struct", 12, {
 });
 /** getrlimit(2) */
 export const rlimit = struct("rlimit", 16, { soft: "u64", hard: "u64" });
+/** timerfd_settime(2): two struct timespec, the period and the first expiry. */
+export const itimerspec = struct("itimerspec", 32, {
+  intervalSeconds: "u64",
+  intervalNanoseconds: "u64",
+  valueSeconds: "u64",
+  valueNanoseconds: "u64",
+});

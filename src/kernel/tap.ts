@@ -17,6 +17,11 @@ export interface Tap {
   readonly offloads: number;
 }
 
+export interface TapOptions {
+  /** False to carry only whole packets with whole checksums. */
+  readonly wantOffload: boolean;
+}
+
 export const TUN_PATH = "/dev/net/tun";
 export const TUN_OPEN_FLAGS: number = c.O_RDWR | c.O_NONBLOCK | c.O_CLOEXEC;
 const VNET_HEADER_LENGTH = 10;
@@ -34,11 +39,8 @@ const OFFLOADS = [
   c.TUN_F_CSUM,
 ];
 
-/**
- * Makes or attaches to a TAP device in the network namespace of this thread. Throws AppError NO_TUN.
- * @param wantOffload false to carry only whole packets with whole checksums
- */
-export function openTap(name: string, options: { wantOffload: boolean }): Tap {
+/** Makes or attaches to a TAP device in the network namespace of this thread. Throws AppError NO_TUN. */
+export function openTap(name: string, options: TapOptions): Tap {
   return attachTap(checkTunOpen(open(TUN_PATH, TUN_OPEN_FLAGS)), name, options);
 }
 
@@ -49,7 +51,7 @@ export function checkTunOpen(fd: number): number {
 }
 
 /** Makes `fd`, an open TUN_PATH, a TAP device; closes it on failure. Throws AppError NO_TUN. */
-export function attachTap(fd: number, name: string, options: { wantOffload: boolean }): Tap {
+export function attachTap(fd: number, name: string, options: TapOptions): Tap {
   const { view, bytes, address } = scratch;
   bytes.fill(0, 0, ifreq.size);
   const { written } = new TextEncoder().encodeInto(name, bytes.subarray(0, MAX_INTERFACE_NAME));
@@ -73,7 +75,7 @@ export function attachTap(fd: number, name: string, options: { wantOffload: bool
   return { fd, name: given, offloads: options.wantOffload ? setOffloads(fd) : 0 };
 }
 
-function setOffloads(fd: number): number {
+export function setOffloads(fd: number): number {
   return OFFLOADS.find((bits) => ioctl(fd, c.TUNSETOFFLOAD, bits) >= 0) ?? 0;
 }
 

@@ -66,6 +66,7 @@ const MAX_PROBES = 9;
 export class Tcp implements Upper, FlowHandler {
   readonly connections: Connections;
   readonly #net: Net;
+  readonly #output: Output;
   readonly #view: DataView;
   readonly #batch: Batch;
   readonly #pending: Pending;
@@ -79,6 +80,7 @@ export class Tcp implements Upper, FlowHandler {
   constructor(net: Net, output: Output) {
     const { capacity } = net.flows;
     this.#net = net;
+    this.#output = output;
     this.#view = net.host.arena.view;
     this.#batch = new Batch(capacity);
     this.#ready = new Int32Array(capacity);
@@ -342,7 +344,7 @@ export class Tcp implements Upper, FlowHandler {
     // The container's own time-out runs as long as the host's did; there is nothing to add.
     if (error === ETIMEDOUT) return;
     if (error === EHOSTUNREACH || error === ENETUNREACH) {
-      return sendUnreachable(this.#net, flow, error === EHOSTUNREACH ? "host" : "net", isn);
+      return sendUnreachable(this.#net, this.#output, flow, error, isn);
     }
     const words = wordsOf((flow << 1) | INITIATING);
     this.#toTap.resetUnknown(words, 0, c.rcvNxt[flow]!, TcpFlag.Rst | TcpFlag.Ack);
