@@ -3,8 +3,9 @@
  * its target. Order matters: DNS first, because a gateway that is also the resolver must not be shadowed by
  * the mapping to the host's loopback.
  */
-import { isMapped, MAPPED, packKind, packPorts, SideWord } from "../flow/table.ts";
+import { isMapped, MAPPED, packKind, packPorts, sideProtocol, SideWord } from "../flow/table.ts";
 import { Pif } from "../flow/state.ts";
+import { IpProtocol } from "../wire/ipv4.ts";
 
 /** An address as four big-endian words, IPv4 mapped into IPv6; see base/address.ts. */
 export type Address = Uint32Array;
@@ -38,11 +39,14 @@ const DNS_OVER_TLS_PORT = 853;
 
 export const familyRules = (rules: AddressRules, v6: boolean): FamilyRules => (v6 ? rules.v6 : rules.v4);
 
-/** Tells whether this destination is the resolver that the container sees. */
+/** Tells whether this TCP or UDP destination is the resolver that the container sees. */
 export function isDnsForward(rules: FamilyRules, key: Uint32Array): boolean {
   const port = key[SideWord.Ports]! >>> 16;
+  const protocol = sideProtocol(key, 0);
   return (
     rules.dnsMatch !== undefined &&
+    // The identifier of an echo may look like a port.
+    (protocol === IpProtocol.Tcp || protocol === IpProtocol.Udp) &&
     (port === DNS_PORT || port === DNS_OVER_TLS_PORT) &&
     equals(key, SideWord.Ours, rules.dnsMatch)
   );

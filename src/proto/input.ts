@@ -110,8 +110,8 @@ export class Input {
     this.#upper(ipv4Protocol(view, at), at + ipv4HeaderLength(view, at), packetEnd, IpProtocol.Icmp);
   }
 
-  /** Handles one IPv6 packet. */
-  ipv6(at: number, end: number): void {
+  /** Handles one IPv6 packet; `dontFragment` is false for a reassembled one, whose sender accepts fragments. */
+  ipv6(at: number, end: number, dontFragment = true): void {
     const { counters, flows, packet, link } = this.#net;
     const view = this.#view;
     if (!link.v6.enabled) return counters.add(Count.dropFamilyOff);
@@ -131,7 +131,7 @@ export class Input {
       key[SideWord.Endpoint + i] = view.getUint32(at + IPV6_SOURCE + 4 * i);
     }
     packet.hopLimit = ipv6HopLimit(view, at);
-    packet.dontFragment = true;
+    packet.dontFragment = dontFragment;
     this.#upper(protocol, upperAt, packetEnd, IpProtocol.Icmp6);
   }
 

@@ -23,4 +23,13 @@ export interface Link {
   offload: boolean;
   /** Whether the kernel takes trains of UDP datagrams in one frame (Linux 6.2). */
   udpOffload: boolean;
+  /** What router advertisements say; none is sent without it, where the namespace is configured directly. */
+  advertise?: RouterOptions;
+}
+
+/** What a router tells beside prefixes and MTU. */
+export interface RouterOptions {
+  /** IPv6 addresses of resolvers. */
+  resolvers: readonly Address[];
+  searchDomains: readonly string[];
 }

@@ -17,6 +17,9 @@ export interface ArenaPlan {
   /** Chunks for what host sockets did not take yet. */
   poolAt: number;
   poolLength: number;
+  /** Packets being put together from fragments: FRAGMENT_SLOTS times FRAGMENT_SLOT_LENGTH, or 0 to do without. */
+  fragmentsAt: number;
+  fragmentsLength: number;
 }
 
 /** Room for the headers of an outgoing frame: virtio_net_hdr 10, Ethernet 14, IPv6 40, TCP 20 with options. */

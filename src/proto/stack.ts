@@ -40,7 +40,7 @@ export class Stack {
     this.ndp = new Ndp(net, output);
     const ping = new Ping(net, output);
     this.#fragments = new Fragmentation(net, (at, end, v6) =>
-      v6 ? this.#input.ipv6(at, end) : this.#input.ipv4(at, end),
+      v6 ? this.#input.ipv6(at, end, false) : this.#input.ipv4(at, end),
     );
     this.#input = new Input(net, {
       arp: new Arp(net, output),
@@ -65,6 +65,7 @@ export class Stack {
   endOfFrames(): void {
     this.tcp.endOfFrames();
     this.udp.endOfFrames();
+    this.#fragments.endOfFrames();
   }
 
   /** Handles what epoll reported of a flow's socket. */
