@@ -1,15 +1,17 @@
 /**
  * One timer for each row of the flow table, on a wheel of levels. A slot of level n is 4^n milliseconds wide and
- * each level has 64 slots; a timer goes into the finest level that reaches its deadline and stays there until its
- * slot has passed. It never fires early, and late by less than a 15th of its delay.
+ * each level has 64 slots; a timer goes into the finest level that reaches its deadline, into the first slot that
+ * does not begin before it, and stays there. It never fires early, and late by less than a 15th of its delay.
  *
  * A timer whose deadline moves later usually stays in its slot and is moved when that slot comes due, so that
- * moving it for every packet costs nothing.
+ * moving it for every packet costs next to nothing.
  */
 
 const LEVELS = 13;
 const SLOTS = 64;
 const FACTOR = 4;
+/** Milliseconds that a slot of each level covers. */
+const WIDTHS = Float64Array.from({ length: LEVELS }, (_, level) => FACTOR ** level);
 /** The list of timers that `expire` has yet to look at, after the lists of all slots. */
 const DUE = LEVELS * SLOTS;
 
@@ -90,7 +92,7 @@ export class TimerWheel {
       const high = this.#occupied[level * 2 + 1];
       if ((low | high) === 0) continue;
       const current = Math.floor(this.#clock / width);
-      earliest = Math.min(earliest, (current + 1 + firstFrom(low, high, (current + 1) % SLOTS)) * width);
+      earliest = Math.min(earliest, (current + 1 + firstFrom(low, high, slotOf(current + 1))) * width);
     }
     return earliest === Infinity ? -1 : Math.max(0, Math.ceil(earliest - nowMs));
   }
@@ -109,9 +111,9 @@ export class TimerWheel {
         const low = this.#occupied[level * 2];
         const high = this.#occupied[level * 2 + 1];
         if ((low | high) === 0) break;
-        const ahead = firstFrom(low, high, first % SLOTS);
+        const ahead = firstFrom(low, high, slotOf(first));
         if (ahead >= count) break;
-        const list = level * SLOTS + ((first + ahead) % SLOTS);
+        const list = level * SLOTS + slotOf(first + ahead);
         for (let index = this.#heads[list] - 1; index >= 0; index = this.#heads[list] - 1) {
           this.#unlink(index);
           this.#link(index, DUE);
@@ -122,10 +124,9 @@ export class TimerWheel {
 
   /** When the slot of a list begins, which is when its timers are looked at. */
   #beginOf(list: number): number {
-    const level = Math.floor(list / SLOTS);
-    const width = FACTOR ** level;
+    const width = WIDTHS[Math.floor(list / SLOTS)];
     const next = Math.floor(this.#clock / width) + 1;
-    return (next + ((((list - next) % SLOTS) + SLOTS) % SLOTS)) * width;
+    return (next + slotOf(list - next)) * width;
   }
 
   /** Links a row into the slot for its deadline. */
@@ -142,7 +143,7 @@ export class TimerWheel {
       last = Math.floor(this.#clock / width) + SLOTS;
     }
     // Beyond the reach of the wheel a timer takes the last slot, and is placed again from there.
-    this.#link(index, level * SLOTS + (Math.min(slot, last) % SLOTS));
+    this.#link(index, level * SLOTS + slotOf(Math.min(slot, last)));
   }
 
   #link(index: number, list: number): void {
@@ -179,5 +180,8 @@ function firstFrom(low: number, high: number, start: number): number {
   if (far !== 0) return 32 - shift + lowestBit(far);
   return 64 - shift + lowestBit(near);
 }
+
+/** Position of an absolute slot number within its level. The remainder operator is slow beyond int32. */
+const slotOf = (slot: number): number => slot - Math.floor(slot / SLOTS) * SLOTS;
 
 const lowestBit = (word: number): number => 31 - Math.clz32(word & -word);

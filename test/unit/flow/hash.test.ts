@@ -65,6 +65,17 @@ test("inserting a side again keeps one entry, with the present tuple", () => {
   expect(hash.lookup(tuple(0))).toBe(-1);
 });
 
+test("a side whose tuple changes between insertions leaves nothing behind", () => {
+  const { sides, hash } = filled(2);
+  for (let seed = 0; seed < 50; seed++) {
+    sides.set(tuple(seed), 0);
+    hash.insert(0);
+  }
+  // Buckets left behind would fill the table, and this search would not end.
+  expect(hash.lookup(tuple(99))).toBe(-1);
+  expect(hash.lookup(tuple(49))).toBe(0);
+});
+
 test("a removed side that was looked up often is not remembered for a row of zeros", () => {
   const { sides, hash } = filled(2);
   hash.insert(0);

@@ -49,6 +49,14 @@ test("timers that nobody moves cost one wake-up each, whatever their delay", () 
   expect(wheel.nextDelay(now)).toBe(-1);
 });
 
+test("the engine never wakes before the deadline of its only timer", () => {
+  for (let delay = 1; delay < 864_000_000; delay = Math.ceil(delay * 1.01)) {
+    const wheel = new TimerWheel(1, 12_345);
+    wheel.arm(0, 12_345 + delay);
+    expect(wheel.nextDelay(12_345)).toBeGreaterThanOrEqual(delay);
+  }
+});
+
 test("a deadline beyond the reach of the wheel is kept", () => {
   const wheel = new TimerWheel(1, 0);
   wheel.arm(0, 100 * DAY);
