@@ -5,5 +5,5 @@ const cFlock = declare("int flock(int fd, int operation)");
 /** flock(2) */
 export function flock(fd: number, operation: number): number {
   const result = cFlock(fd, operation);
-  return result < 0 ? -errno[0]! : result;
+  return result < 0 ? -errno[0] : result;
 }

@@ -149,6 +149,13 @@ export function epollWait(epoll: number, events: number, capacity: number, timeo
   return result < 0 ? -errno[0] : result;
 }
 
+const cPoll = declare("int poll(uintptr_t fds, ulong count, int timeoutMs)");
+/** poll(2): `fds` are structs pollfd. */
+export function poll(fds: number, count: number, timeoutMs: number): number {
+  const result = cPoll(fds, count, timeoutMs);
+  return result < 0 ? -errno[0] : result;
+}
+
 const cTimerfdCreate = declare("int timerfd_create(int clock, int flags)");
 /** timerfd_create(2) */
 export function timerfdCreate(clock: number, flags: number): number {

@@ -74,3 +74,5 @@ export const itimerspec = struct("itimerspec", 32, {
   valueSeconds: "u64",
   valueNanoseconds: "u64",
 });
+/** poll(2) */
+export const pollfd = struct("pollfd", 8, { fd: "u32", events: "u16", returned: "u16" });

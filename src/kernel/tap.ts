@@ -75,6 +75,7 @@ export function attachTap(fd: number, name: string, options: TapOptions): Tap {
   return { fd, name: given, offloads: options.wantOffload ? setOffloads(fd) : 0 };
 }
 
+/** Turns on the best set of offloads that the kernel takes: TUN_F_* bits, 0 for none. */
 export function setOffloads(fd: number): number {
   return OFFLOADS.find((bits) => ioctl(fd, c.TUNSETOFFLOAD, bits) >= 0) ?? 0;
 }

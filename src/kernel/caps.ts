@@ -1,0 +1,69 @@
+/**
+ * Giving up what this process may do. Capabilities belong to threads: what is given up here is given up by the
+ * calling thread and by the programs that it starts from now on.
+ */
+import * as c from "../ffi/constants.ts";
+import { check } from "../ffi/errno.ts";
+import { capget, capset, prctl } from "../ffi/libc.ts";
+import { scratch } from "../ffi/memory.ts";
+import { capData, capHeader } from "../ffi/structs.ts";
+
+/** One bit for each capability, by number (CAP_*). */
+type CapabilitySet = bigint;
+
+/** Where in `scratch` the two data words of capget(2) lie. */
+const DATA_AT = capHeader.size;
+
+/** Tells whether this thread has a capability (CAP_*) in its own user namespace. */
+export function hasCapability(capability: number): boolean {
+  readSets();
+  return ((readSet(capData.effective) >> BigInt(capability)) & 1n) === 1n;
+}
+
+/**
+ * Gives up all capabilities but those named, for this thread and for every program it starts. The bounding set
+ * needs CAP_SETPCAP and is left alone without it. Throws SysError.
+ */
+export function limitCapabilities(keep: readonly number[]): void {
+  for (let capability = 0; prctl(c.PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++) {
+    if (keep.includes(capability)) continue;
+    const result = prctl(c.PR_CAPBSET_DROP, capability, 0, 0, 0);
+    if (result !== -c.EPERM) check(result, "prctl PR_CAPBSET_DROP");
+  }
+  check(prctl(c.PR_CAP_AMBIENT, c.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "prctl PR_CAP_AMBIENT");
+  readSets();
+  const wanted = keep.reduce((set, capability) => set | (1n << BigInt(capability)), 0n);
+  const left = readSet(capData.permitted) & wanted;
+  writeSet(capData.permitted, left);
+  writeSet(capData.effective, left);
+  writeSet(capData.inheritable, 0n);
+  check(capset(scratch.address, scratch.address + DATA_AT), "capset");
+}
+
+/** From now on, no program that this thread starts can gain privileges. @see PR_SET_NO_NEW_PRIVS in prctl(2) */
+export function forbidNewPrivileges(): void {
+  check(prctl(c.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl PR_SET_NO_NEW_PRIVS");
+}
+
+/** No core dumps, and no other process of the user may look into this one. @see PR_SET_DUMPABLE in prctl(2) */
+export function forbidInspection(): void {
+  check(prctl(c.PR_SET_DUMPABLE, 0, 0, 0, 0), "prctl PR_SET_DUMPABLE");
+}
+
+/** Leaves the header and the sets of this thread in `scratch`. */
+function readSets(): void {
+  scratch.view.setUint32(capHeader.version, c.LINUX_CAPABILITY_VERSION_3, true);
+  scratch.view.setUint32(capHeader.pid, 0, true);
+  check(capget(scratch.address, scratch.address + DATA_AT), "capget");
+}
+
+function readSet(field: number): CapabilitySet {
+  const low = scratch.view.getUint32(DATA_AT + field, true);
+  const high = scratch.view.getUint32(DATA_AT + capData.size + field, true);
+  return (BigInt(high) << 32n) | BigInt(low);
+}
+
+function writeSet(field: number, set: CapabilitySet): void {
+  scratch.view.setUint32(DATA_AT + field, Number(set & 0xffffffffn), true);
+  scratch.view.setUint32(DATA_AT + capData.size + field, Number(set >> 32n), true);
+}

@@ -1,0 +1,32 @@
+/** Other processes, held by a descriptor so that a number used again is never taken for them. */
+import { AppError } from "../base/errors.ts";
+import { EPOLLIN, ESRCH } from "../ffi/constants.ts";
+import { check } from "../ffi/errno.ts";
+import { pidfdOpen, pidfdSendSignal, poll } from "../ffi/libc.ts";
+import { scratch } from "../ffi/memory.ts";
+import { pollfd } from "../ffi/structs.ts";
+
+/** A pidfd (see pidfd_open(2)); it becomes readable when the process ends. Throws AppError TARGET_GONE. */
+export function openProcess(pid: number): number {
+  const fd = pidfdOpen(pid, 0);
+  if (fd === -ESRCH) throw new AppError("TARGET_GONE", `there is no process ${pid}`);
+  return check(fd, "pidfd_open", String(pid));
+}
+
+/**
+ * Sends a signal; 0 only asks whether the process is there.
+ * @returns false when it has ended. Throws SysError when that is not permitted.
+ */
+export function signalProcess(pidfd: number, signal: number): boolean {
+  // A zombie takes signals too, for as long as its parent does not look.
+  if (hasEnded(pidfd)) return false;
+  const result = pidfdSendSignal(pidfd, signal);
+  return result !== -ESRCH && check(result, "pidfd_send_signal") === 0;
+}
+
+function hasEnded(pidfd: number): boolean {
+  scratch.view.setInt32(pollfd.fd, pidfd, true);
+  // POLLIN and EPOLLIN are the same bit.
+  scratch.view.setUint16(pollfd.events, EPOLLIN, true);
+  return check(poll(scratch.address, 1, 0), "poll") > 0;
+}

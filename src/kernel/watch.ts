@@ -1,0 +1,52 @@
+/** Whether the network namespace at a path is still there. We hold it open, so nothing else would tell. */
+import { statfsSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { errorCode } from "../base/errors.ts";
+import * as c from "../ffi/constants.ts";
+import { close, inotifyAddWatch, inotifyInit1, read } from "../ffi/libc.ts";
+import { scratch } from "../ffi/memory.ts";
+import type { Netns } from "./namespace.ts";
+
+/** File systems of the kernel itself, in which inotify(7) reports nothing. */
+const SILENT = [c.PROC_SUPER_MAGIC, c.SYSFS_MAGIC, c.DEVPTS_SUPER_MAGIC];
+const NAME_CHANGES =
+  c.IN_CREATE | c.IN_DELETE | c.IN_MOVED_FROM | c.IN_MOVED_TO | c.IN_DELETE_SELF | c.IN_MOVE_SELF;
+
+export class NetnsWatch {
+  /** Readable when `isGone` should be asked. -1 where nothing reports changes: then ask every second. */
+  readonly fd: number;
+  readonly #netns: Pick<Netns, "id" | "path">;
+
+  constructor(netns: Pick<Netns, "id" | "path">) {
+    this.#netns = netns;
+    this.fd = watchDirectory(dirname(netns.path));
+  }
+
+  /** Tells whether the path no longer leads to the namespace; takes what made `fd` readable. */
+  isGone(): boolean {
+    // What happened in the directory does not matter, only what is there now.
+    while (this.fd >= 0 && read(this.fd, scratch.address, scratch.bytes.length) > 0);
+    try {
+      const { dev, ino } = statSync(this.#netns.path);
+      return `${dev}:${ino}` !== this.#netns.id;
+    } catch (error) {
+      // A path that we may not see any more may still be there.
+      return errorCode(error) !== "EACCES";
+    }
+  }
+
+  close(): void {
+    if (this.fd >= 0) close(this.fd);
+  }
+}
+
+/** An inotify descriptor for changes of names in a directory, or -1. */
+function watchDirectory(directory: string): number {
+  if (SILENT.includes(statfsSync(directory).type)) return -1;
+  const fd = inotifyInit1(c.IN_NONBLOCK | c.IN_CLOEXEC);
+  // There may be too many watches or instances of this user already (fs.inotify).
+  if (fd < 0) return -1;
+  if (inotifyAddWatch(fd, directory, NAME_CHANGES | c.IN_ONLYDIR) >= 0) return fd;
+  close(fd);
+  return -1;
+}
