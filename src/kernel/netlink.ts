@@ -54,6 +54,8 @@ const memory = allocate(BUFFER_LENGTH + 64);
 export class Netlink {
   readonly fd: number;
   #sequence = 0;
+  /** Whether the table changed under the last exchange. */
+  #interrupted = false;
 
   /** Takes over a descriptor, whichever network namespace it was made in. */
   constructor(fd: number) {
@@ -88,8 +90,7 @@ export class Netlink {
   dump(type: number, body: Uint8Array): NetlinkMessage[] {
     for (let attempt = 1; ; attempt++) {
       const messages = this.#exchange(type, NetlinkFlag.Request | NetlinkFlag.Dump, body);
-      const interrupted = messages.some((message) => (message.flags & NetlinkFlag.DumpInterrupted) !== 0);
-      if (!interrupted || attempt === DUMP_ATTEMPTS) return messages;
+      if (!this.#interrupted || attempt === DUMP_ATTEMPTS) return messages;
     }
   }
 
@@ -123,11 +124,13 @@ export class Netlink {
     const sequence = this.#sequence;
     this.#send(encodeNetlinkMessage({ type, flags, sequence, port: 0, body }));
     const answers: NetlinkMessage[] = [];
+    this.#interrupted = false;
     for (;;) {
       const length = check(receive(this.fd), "recvfrom", "netlink");
       for (const message of received(length)) {
         // Whatever is left of an exchange that failed half-way is not for us.
         if (message.sequence !== sequence) continue;
+        if ((message.flags & NetlinkFlag.DumpInterrupted) !== 0) this.#interrupted = true;
         if (message.type === NetlinkType.Error || message.type === NetlinkType.Done) {
           checkResult(message, type);
           return answers;
