@@ -2,6 +2,7 @@
 import type { Arena } from "../base/arena.ts";
 import { allocate } from "../ffi/memory.ts";
 import { ERROR_PAYLOAD_LENGTH } from "../kernel/error-queue.ts";
+import { FRAGMENT_SLOT_LENGTH, FRAGMENT_SLOTS } from "../proto/fragments.ts";
 import { OUT_HEADROOM, OUT_PAYLOAD, type ArenaPlan } from "../proto/net.ts";
 
 const PAGE = 4096;
@@ -22,7 +23,17 @@ export class ArenaLayout {
     const sendAt = this.#take(OUT_HEADROOM + OUT_PAYLOAD + 64);
     this.errorAt = this.#take(ERROR_PAYLOAD_LENGTH);
     const poolAt = this.#take(poolLength);
-    this.plan = { receiveAt, receiveLength: RECEIVE_LENGTH, sendAt, poolAt, poolLength };
+    const fragmentsLength = FRAGMENT_SLOTS * FRAGMENT_SLOT_LENGTH;
+    const fragmentsAt = this.#take(fragmentsLength);
+    this.plan = {
+      receiveAt,
+      receiveLength: RECEIVE_LENGTH,
+      sendAt,
+      poolAt,
+      poolLength,
+      fragmentsAt,
+      fragmentsLength,
+    };
     this.arena = allocate(this.#end);
   }
 

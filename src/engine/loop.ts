@@ -83,6 +83,7 @@ export class Loop {
     const delay = this.#busy ? 0 : stack.nextDelay();
     const count = epoll.wait(delay);
     this.#host.nowMs = performance.now();
+    stack.startOfCycle();
     let node = false;
     let tap = false;
     for (let i = 0; i < count; i++) {

@@ -83,13 +83,16 @@ export class Stack {
     return tcp || udp;
   }
 
-  /** Runs what is due and frees what has ended; the last step of every cycle. */
-  endOfCycle(): void {
-    const { timers, host, flows } = this.net;
-    timers.expire(host.nowMs, this.#expired);
+  /** Runs what is due; the first step of every cycle, because the wheel's precision starts from here. */
+  startOfCycle(): void {
+    this.net.timers.expire(this.net.host.nowMs, this.#expired);
     this.#fragments.expire();
     this.ndp.expire();
-    flows.sweep();
+  }
+
+  /** Frees what has ended; the last step of every cycle. */
+  endOfCycle(): void {
+    this.net.flows.sweep();
   }
 
   /** Milliseconds until something is due, or -1. */
