@@ -101,7 +101,7 @@ export function decodeRoute(body: Uint8Array): Route | undefined {
     type: body[7],
     tos: body[3],
     metric: attributeNumber(attributes, RTA_PRIORITY) ?? 0,
-    preference: attributeNumber(attributes, RTA_PREF) ?? 0,
+    preference: attributes.get(RTA_PREF)?.[0] ?? 0,
     properties: decodeProperties(attributes.get(RTA_METRICS)),
     nexthops,
   };
@@ -109,8 +109,7 @@ export function decodeRoute(body: Uint8Array): Route | undefined {
 
 function prefixText(value: Uint8Array | undefined, family: Family, length: number): string | undefined {
   if (length > maxPrefix(family)) return undefined;
-  if (value === undefined) return length === 0 ? anyAddress(family) : undefined;
-  return addressText(value, family);
+  return length === 0 ? anyAddress(family) : addressText(value, family);
 }
 
 const anyAddress = (family: Family): string => (family === 4 ? "0.0.0.0" : "::");
@@ -181,7 +180,8 @@ function decodeMultipath(bytes: Uint8Array, family: Family): Nexthop[] | undefin
     });
     at += (length + 3) & ~3;
   }
-  return nexthops;
+  // Alone, the weight means nothing, and it is not sent.
+  return nexthops.length === 1 ? [{ ...nexthops[0], weight: 1 }] : nexthops;
 }
 
 /** Empty without a gateway, undefined for a malformed one. */

@@ -79,22 +79,30 @@ test("no bytes make a decoder throw, loop or read outside", () => {
   );
 });
 
-/** Routes with the attributes the decoder knows, with values of any size. */
+/** Bodies with the attributes that routes have, in sizes that some of them have. */
 const routeBody = fc
-  .tuple(
-    fc.constantFrom(2, 10),
-    fc.uint8Array({ minLength: 11, maxLength: 11 }),
-    fc.array(fc.tuple(fc.constantFrom(1, 2, 4, 5, 6, 8, 9, 15, 18, 20), fc.uint8Array({ maxLength: 24 }))),
-  )
-  .map(([family, header, attributes]) => Uint8Array.of(family, ...header, ...encodeAttributes(attributes)));
+  .record({
+    family: fc.constantFrom(2, 10),
+    header: fc.uint8Array({ minLength: 7, maxLength: 7 }),
+    attributes: fc.array(
+      fc.tuple(
+        fc.constantFrom(1, 2, 4, 5, 6, 8, 9, 15, 18, 20),
+        fc.oneof(...[1, 4, 16].map((size) => fc.uint8Array({ minLength: size, maxLength: size }))),
+      ),
+      { maxLength: 4 },
+    ),
+  })
+  .map(({ family, header, attributes }) =>
+    // No prefixes, so that one without its address is not what most cases are; no flags.
+    Uint8Array.of(family, 0, 0, ...header.subarray(0, 5), 0, 0, 0, 0, ...encodeAttributes(attributes)),
+  );
 
-test("whatever is taken for a route can be sent again", () => {
+test("whatever is taken for a route comes back the same from what is sent for it", () => {
+  const routes = routeBody.map(decodeRoute).filter((route) => route !== undefined);
   fc.assert(
-    fc.property(routeBody, (bytes) => {
-      const route = decodeRoute(bytes);
-      fc.pre(route !== undefined);
-      expect(decodeRoute(encodeRoute(route!))).toBeDefined();
+    fc.property(routes, (route) => {
+      expect(decodeRoute(encodeRoute(route))).toEqual(route);
     }),
-    { numRuns: 2_000 },
+    { numRuns: 1_000 },
   );
 });
