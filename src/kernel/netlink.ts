@@ -60,6 +60,9 @@ export class Netlink {
   /** Takes over a descriptor, whichever network namespace it was made in. */
   constructor(fd: number) {
     this.fd = fd;
+    // Linux before 4.20 and 4.12 lacks these; filters are then applied here, and errors have no text.
+    this.#setOption(NETLINK_GET_STRICT_CHK, 1);
+    this.#setOption(NETLINK_EXT_ACK, 1);
   }
 
   /** A socket in the namespace this thread is in. Throws SysError. */
@@ -67,9 +70,6 @@ export class Netlink {
     const netlink = new Netlink(
       check(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol), "socket", "netlink"),
     );
-    // Linux before 4.20 and 4.12 lacks these; filters are then applied here, and errors have no text.
-    netlink.#setOption(NETLINK_GET_STRICT_CHK, 1);
-    netlink.#setOption(NETLINK_EXT_ACK, 1);
     memory.bytes.fill(0, SOCKADDR_AT, SOCKADDR_AT + SOCKADDR_LENGTH);
     memory.view.setUint16(SOCKADDR_AT, AF_NETLINK, LITTLE_ENDIAN);
     check(bind(netlink.fd, memory.address + SOCKADDR_AT, SOCKADDR_LENGTH), "bind", "netlink");
