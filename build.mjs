@@ -94,8 +94,8 @@ async function bundle({ entry, file, executable }) {
     format: "cjs",
     codeSplitting: false,
     banner: executable ? "#!/usr/bin/env node" : "",
-    // Comments and space would stay in memory as long as the engine lives; names are kept for stack traces.
-    minify: { mangle: false, compress: false, codegen: { removeWhitespace: true } },
+    // What is not code would stay in memory as long as the engine lives.
+    comments: false,
   });
   await build.close();
   if (executable) chmodSync(path, 0o755);
@@ -120,6 +120,9 @@ generate();
 if (process.argv[2] !== "gen") {
   rmSync(DIST, { recursive: true, force: true });
   mkdirSync(join(DIST, "lib"), { recursive: true });
-  for (const each of BUNDLES.filter(({ entry }) => existsSync(join(ROOT, entry)))) await bundle(each);
+  // Files without an ending are CommonJS wherever dist/ lies, below a package of modules too.
+  writeFileSync(join(DIST, "package.json"), '{ "type": "commonjs" }\n');
+  copyFileSync(join(ROOT, "src/runtime/container-init.sh"), join(DIST, "lib/container-init.sh"));
   copyNative();
+  for (const each of BUNDLES.filter(({ entry }) => existsSync(join(ROOT, entry)))) await bundle(each);
 }

@@ -15,7 +15,6 @@ export const EXIT_CODES = {
   ENGINE_FAILED: 11,
   NO_TOOL: 12,
   LOG_FILE: 13,
-  INTERRUPTED: 14,
 } as const;
 export type ErrorCode = keyof typeof EXIT_CODES;
 

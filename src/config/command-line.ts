@@ -26,7 +26,7 @@ export function parseArguments(args: readonly string[], specs: readonly OptionSp
   const values = new Map<string, string[]>();
   let at = 0;
   for (; at < args.length; at++) {
-    const arg = args[at]!;
+    const arg = args[at];
     if (arg === "--") {
       at++;
       break;

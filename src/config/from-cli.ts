@@ -175,7 +175,7 @@ function integer(option: string, text: string, min: number, max: number): number
 function macText(text: string): string {
   const mac = parseMac(text);
   // The lowest bit of the first byte marks a group address, which no interface can have.
-  if (mac === undefined || (mac[0]! & 1) !== 0 || mac.every((byte) => byte === 0)) {
+  if (mac === undefined || (mac[0] & 1) !== 0 || mac.every((byte) => byte === 0)) {
     throw usage(`--mac ${text}: not the MAC address of an interface, such as 02:00:00:00:00:01`);
   }
   return formatMac(mac);
@@ -197,4 +197,4 @@ function logLevel(text: string): LogLevel {
 
 /** The address among `texts` that is of the wanted family. */
 export const ofFamily = (texts: readonly string[], v6: boolean): string | undefined =>
-  texts.find((text) => isIpv4(parseIp(text.split("/", 1)[0]!)!) !== v6);
+  texts.find((text) => isIpv4(parseIp(text.split("/", 1)[0])!) !== v6);

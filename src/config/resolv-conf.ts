@@ -28,7 +28,7 @@ export function parseResolvConf(text: string): ResolvConf {
 }
 
 function addNameserver(list: string[], text: string): void {
-  const address = parseIp(text.split("%", 1)[0]!);
+  const address = parseIp(text.split("%", 1)[0]);
   if (address === undefined) return;
   const canonical = formatIp(address);
   if (!list.includes(canonical)) list.push(canonical);

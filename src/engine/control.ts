@@ -3,8 +3,9 @@
  * it (directory mode 0700, socket mode 0600); what arrives is still treated as hostile: bounded, and never more
  * than an error answer.
  */
-import { chmodSync } from "node:fs";
+import { chmodSync, chownSync, statSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
+import { dirname } from "node:path";
 
 /** Longest request, in bytes with its newline. */
 const LINE_MAX = 64 * 1024;
@@ -46,6 +47,9 @@ export class ControlServer {
         // A failing accept (no descriptors left) must not end the engine.
         this.server.on("error", () => {});
         chmodSync(path, 0o600);
+        const { uid, gid } = statSync(dirname(path));
+        // An engine inside a user namespace may be another user there.
+        if (uid !== process.geteuid!()) chownSync(path, uid, gid);
         resolve();
       });
     });

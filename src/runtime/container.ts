@@ -5,8 +5,8 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { constants } from "node:os";
-import type { Readable, Writable } from "node:stream";
 import { AppError, errorCode } from "../base/errors.ts";
+import { childPipe } from "./child-pipe.ts";
 import { installedFile } from "./installation.ts";
 import { findProgram, requireTool } from "./tools.ts";
 
@@ -56,18 +56,18 @@ export async function createContainer(options: ContainerOptions): Promise<Contai
     options.hostname ?? "",
   ];
   const [program, ...args] = [...dieWithParent(), unshare, ...UNSHARE, ...init, ...options.command];
-  const child = spawn(program!, args, { stdio: [0, 1, "pipe", "pipe", "pipe", 2] });
+  const child = spawn(program, args, { stdio: [0, 1, "pipe", "pipe", "pipe", 2] });
   const ended = new Promise<number>((resolve) => {
     child.on("exit", (status, signal) => resolve(status ?? 128 + constants.signals[signal!]));
   });
   const { commandPid, notes } = await setUp(child);
-  const go = child.stdio[3];
+  const go = childPipe(child, 3);
+  // The command has ended before it started; its status tells.
+  go.on("error", () => {});
   return {
     pid: child.pid!,
     notes,
-    start: () => {
-      if (go !== null && go !== undefined && "end" in go) go.end("go\n");
-    },
+    start: () => go.end("go\n"),
     signal: (name) => {
       try {
         process.kill(commandPid, name);
@@ -97,10 +97,7 @@ function setUp(child: ChildProcess): Promise<SetUp> {
   return new Promise((resolve, reject) => {
     let errors = "";
     let lines = "";
-    const [go, status] = [child.stdio[3] as unknown as Writable, child.stdio[4] as Readable];
-    go.on("error", () => {
-      // The command has ended; its status tells.
-    });
+    const status = childPipe(child, 4);
     child.stderr!.setEncoding("utf8").on("data", (chunk: string) => {
       errors += chunk;
     });
@@ -108,7 +105,7 @@ function setUp(child: ChildProcess): Promise<SetUp> {
       lines += chunk;
       const pid = /^pid (\d+)$/m.exec(lines);
       if (pid === null) return;
-      const notes = Array.from(lines.matchAll(/^note (.*)$/gm), (match) => match[1]!);
+      const notes = Array.from(lines.matchAll(/^note (.*)$/gm), (match) => match[1]);
       resolve({ commandPid: Number(pid[1]), notes });
     });
     child.on("error", (cause) =>

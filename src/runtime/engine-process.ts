@@ -1,10 +1,11 @@
 /** Starts the engine: a process of its own session that outlives the launcher. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
-import type { Readable, Writable } from "node:stream";
+import type { Readable } from "node:stream";
 import { AppError, errorCode, EXIT_CODES, type ErrorCode } from "../base/errors.ts";
 import { VERSION } from "../config/generated/version.ts";
 import type { EngineFds, EngineOptions } from "../config/options.ts";
+import { childPipe } from "./child-pipe.ts";
 import { installedFile } from "./installation.ts";
 
 /** Descriptors as the engine sees them; 3 brings its options, up to end of file. */
@@ -90,11 +91,8 @@ export async function startEngine(
   });
   try {
     const document: EngineOptions = { ...options, fds: FDS };
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the stdio above decides these types
-    const [input, output] = [
-      child.stdio[OPTIONS_FD] as Writable,
-      child.stdio[FDS.ready as 3] as unknown as Readable,
-    ];
+    const input = childPipe(child, OPTIONS_FD);
+    const output = childPipe(child, FDS.ready);
     // An engine that dies early is reported by the end of `output`.
     input.on("error", () => {});
     input.end(JSON.stringify(document));

@@ -8,6 +8,7 @@
  * taken under one lock. The engine removes its directory; one whose process is dead is removed by whoever sees it.
  */
 import {
+  chownSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -15,6 +16,7 @@ import {
   renameSync,
   rmdirSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -59,12 +61,8 @@ export interface FoundEngine {
   state: EngineState;
 }
 
-/** Identifiers are file names and are shown in messages. */
-const ID_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 /** sockaddr_un holds 108 bytes with the terminating zero; "/control.sock" is part of them. */
 const PATH_MAX = 107 - "/control.sock".length;
-
-export const isEngineId = (text: string): boolean => ID_PATTERN.test(text);
 
 /** Directories that may hold engines of this user, the preferred one first. */
 export function stateRoots(env: NodeJS.ProcessEnv = process.env): string[] {
@@ -201,6 +199,9 @@ function createDirectory(root: string, version: string, id: string, target: Engi
 export function writeState(directory: string, state: EngineState): void {
   const temporary = join(directory, "state.json.new");
   writeFileSync(temporary, `${JSON.stringify(state, null, 2)}\n`, { mode: 0o600 });
+  const { uid, gid } = statSync(directory);
+  // A launcher inside a user namespace may be another user there.
+  if (uid !== process.geteuid!()) chownSync(temporary, uid, gid);
   renameSync(temporary, join(directory, "state.json"));
 }
 

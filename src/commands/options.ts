@@ -1,0 +1,93 @@
+/** The options of every command, and what `run` and `attach` are asked to do. Touches nothing of the system. */
+import { resolve } from "node:path";
+import { type OptionSpec, type ParsedArguments, usage } from "../config/command-line.ts";
+import { isEngineId } from "../config/engine-id.ts";
+import { NETWORK_OPTIONS, networkOptions } from "../config/from-cli.ts";
+import type { NetworkOptions } from "../config/options.ts";
+
+const START_OPTIONS: readonly OptionSpec[] = [
+  { name: "name", value: "ID", help: "identifier of the engine" },
+  { name: "log-file", value: "PATH", help: "log there instead of in the state directory" },
+];
+
+export const RUN_OPTIONS: readonly OptionSpec[] = [
+  { name: "hostname", value: "NAME", help: "host name inside" },
+  ...START_OPTIONS,
+  ...NETWORK_OPTIONS,
+];
+
+export const ATTACH_OPTIONS: readonly OptionSpec[] = [
+  { name: "netns", value: "PATH|NAME", help: "the namespace, instead of that of a process" },
+  { name: "userns", value: "PATH", help: "user namespace to join, instead of the owner of the namespace" },
+  { name: "foreground", short: "f", help: "stay until the namespace goes away; log to stderr" },
+  ...START_OPTIONS,
+  ...NETWORK_OPTIONS,
+];
+
+export const REPORT_OPTIONS: readonly OptionSpec[] = [{ name: "json", help: "as JSON" }];
+
+interface StartRequest {
+  network: NetworkOptions;
+  /** --name */
+  name?: string;
+  /** --log-file; absolute, because the engine works in another directory. */
+  logFile?: string;
+}
+
+export interface RunRequest extends StartRequest {
+  command: readonly string[];
+  hostname: string;
+}
+
+export interface AttachRequest extends StartRequest {
+  /** A process id, or the name or path of a network namespace. */
+  target: { pid: number } | { netns: string };
+  userNamespace?: string;
+  foreground: boolean;
+}
+
+const DEFAULT_HOSTNAME = "bucatini";
+
+/** Throws USAGE. */
+export function runRequest(parsed: ParsedArguments): RunRequest {
+  const shell = process.env["SHELL"] ?? "/bin/sh";
+  return {
+    ...startRequest(parsed),
+    command: parsed.rest.length > 0 ? parsed.rest : [shell],
+    hostname: parsed.values.get("hostname")?.at(-1) ?? DEFAULT_HOSTNAME,
+  };
+}
+
+/** Throws USAGE. */
+export function attachRequest(parsed: ParsedArguments): AttachRequest {
+  const { values, rest } = parsed;
+  const netns = values.get("netns")?.at(-1);
+  const userNamespace = values.get("userns")?.at(-1);
+  if ((netns === undefined) === (rest.length === 0) || rest.length > 1) {
+    throw usage("attach needs either a process id or --netns");
+  }
+  return {
+    ...startRequest(parsed),
+    target: netns === undefined ? { pid: processId(rest[0]) } : { netns },
+    ...(userNamespace !== undefined && { userNamespace }),
+    foreground: values.has("foreground"),
+  };
+}
+
+function processId(text: string): number {
+  if (/^[1-9]\d{0,9}$/.test(text)) return Number(text);
+  throw usage(`${text} is no process id; a namespace with a name or path is attached with --netns ${text}`);
+}
+
+function startRequest(parsed: ParsedArguments): StartRequest {
+  const name = parsed.values.get("name")?.at(-1);
+  const logFile = parsed.values.get("log-file")?.at(-1);
+  if (name !== undefined && !isEngineId(name)) {
+    throw usage(`--name ${name}: a name has 1 to 64 letters, digits, dots, dashes and underscores`);
+  }
+  return {
+    network: networkOptions(parsed),
+    ...(name !== undefined && { name }),
+    ...(logFile !== undefined && { logFile: resolve(logFile) }),
+  };
+}

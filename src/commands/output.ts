@@ -1,0 +1,42 @@
+/** What commands print: results to stdout, one sentence about everything else to stderr. */
+import { writeSync } from "node:fs";
+import { errorCode } from "../base/errors.ts";
+
+const STDOUT = 1;
+const STDERR = 2;
+
+/** Prints a result. A reader that has gone away is no error of ours. */
+export const print = (text: string): void => writeLine(STDOUT, text);
+
+/** Prints a message to the person in front of the terminal. */
+export const tell = (text: string): void => writeLine(STDERR, `bucatini: ${text}`);
+
+function writeLine(fd: number, text: string): void {
+  const bytes = Buffer.from(`${text}\n`);
+  for (let at = 0; at < bytes.length;) {
+    try {
+      at += writeSync(fd, bytes, at);
+    } catch (error) {
+      // Somebody else made the terminal non-blocking.
+      if (errorCode(error) === "EAGAIN") continue;
+      if (errorCode(error) === "EPIPE") return;
+      throw error;
+    }
+  }
+}
+
+/** Rows of words as aligned columns. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths: number[] = [];
+  for (const row of rows) {
+    row.forEach((word, column) => (widths[column] = Math.max(widths[column] ?? 0, word.length)));
+  }
+  return rows
+    .map((row) =>
+      row
+        .map((word, column) => word.padEnd(widths[column]))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}

@@ -1,0 +1,86 @@
+/** `bucatini run`: a command in new namespaces, connected. */
+import { closeSync } from "node:fs";
+import { join } from "node:path";
+import { VERSION } from "../config/generated/version.ts";
+import { type NetworkOptions, RESOLVER_4, RESOLVER_6 } from "../config/options.ts";
+import { keepDescriptorsFromPrograms } from "../kernel/close-on-exec.ts";
+import { launchEngine } from "../runtime/attach-engine.ts";
+import { Cleanup } from "../runtime/cleanup.ts";
+import { createContainer } from "../runtime/container.ts";
+import { waitForEnd } from "../runtime/control-client.ts";
+import { writeResolvConf } from "../runtime/resolv-conf.ts";
+import { claimStateDirectory, removeStateDirectory, type FoundEngine } from "../runtime/state-directory.ts";
+import { openProcessTarget } from "../runtime/target.ts";
+import { findProgram } from "../runtime/tools.ts";
+import { checkTun } from "./check-tun.ts";
+import type { RunRequest } from "./options.ts";
+import { tell } from "./output.ts";
+import { endOnSignals, forwardSignals } from "./signals.ts";
+
+/** As shells say it. */
+const STATUS_NOT_FOUND = 127;
+/** The engine sees the end of the namespaces by itself; this is how long we wait for it to have tidied up. */
+const ENGINE_END_MS = 1000;
+
+export async function run({ network, name, logFile, command, hostname }: RunRequest): Promise<number> {
+  if (findProgram(command[0], process.env["PATH"]) === undefined) {
+    tell(`cannot run ${command[0]}: there is no such program; check the name and PATH`);
+    return STATUS_NOT_FOUND;
+  }
+  checkTun();
+  keepDescriptorsFromPrograms();
+  const cleanup = new Cleanup();
+  const stopListening = endOnSignals(cleanup);
+  try {
+    const target = { kind: "run" as const, command: command.join(" ") };
+    const engine = claimStateDirectory(VERSION, name ?? `run-${process.pid}`, name !== undefined, target);
+    cleanup.add(`remove ${engine.directory}`, () => removeStateDirectory(engine.directory));
+    const resolvers = dnsForward(network);
+    const resolvConf = join(engine.directory, "resolv.conf");
+    if (resolvers.length > 0) writeResolvConf(resolvConf, shownResolvers(network, resolvers));
+    const container = await createContainer({
+      command,
+      ...(resolvers.length > 0 && { resolvConf }),
+      hostname,
+    });
+    cleanup.add("end the namespaces", () => container.kill());
+    const netns = openProcessTarget(container.pid);
+    const running: FoundEngine = {
+      ...engine,
+      state: { ...engine.state, target: { ...target, pid: container.pid, netns: netns.id } },
+    };
+    const watch = { pids: [container.pid, process.pid] };
+    const request = {
+      engine: running,
+      network,
+      dnsForward: resolvers,
+      watch,
+      foreground: false,
+      ...(logFile !== undefined && { logFile }),
+    };
+    const { state, notes } = await launchEngine(request, netns);
+    closeSync(netns.fd);
+    [...container.notes, ...notes].forEach(tell);
+    stopListening();
+    forwardSignals((signal) => container.signal(signal));
+    container.start();
+    const status = await container.ended;
+    await waitForEnd({ ...engine, state }, ENGINE_END_MS);
+    await cleanup.run();
+    return status;
+  } catch (error) {
+    await cleanup.run();
+    throw error;
+  }
+}
+
+/** Addresses inside that forward DNS: those asked for, or ours. */
+function dnsForward(network: NetworkOptions): string[] {
+  if (network.dnsForward === "none") return [];
+  return network.dnsForward ?? [RESOLVER_4, RESOLVER_6];
+}
+
+/** What resolv.conf lists. Both of ours lead to the same place, so the one of the first family is enough. */
+function shownResolvers(network: NetworkOptions, resolvers: string[]): string[] {
+  return network.dnsForward === undefined ? [network.ipv4 ? RESOLVER_4 : RESOLVER_6] : resolvers;
+}

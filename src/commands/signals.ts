@@ -1,0 +1,49 @@
+/** How commands react to signals. */
+import { constants } from "node:os";
+import { readFileSync } from "node:fs";
+import type { Cleanup } from "../runtime/cleanup.ts";
+
+const ENDING: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"];
+
+/**
+ * Until the returned function is called, a signal that asks us to end undoes what was made and ends with
+ * 128 + signal.
+ */
+export function endOnSignals(cleanup: Cleanup): () => void {
+  const end = (signal: NodeJS.Signals): void => {
+    void cleanup.run().finally(() => process.exit(128 + constants.signals[signal]));
+  };
+  for (const name of ENDING) process.on(name, end);
+  return () => {
+    for (const name of ENDING) process.off(name, end);
+  };
+}
+
+const FORWARDED: readonly NodeJS.Signals[] = [
+  "SIGTERM",
+  "SIGHUP",
+  "SIGUSR1",
+  "SIGUSR2",
+  "SIGCONT",
+  "SIGWINCH",
+];
+/** What a terminal sends to everybody in its foreground, the command included. */
+const FROM_TERMINAL: readonly NodeJS.Signals[] = ["SIGINT", "SIGQUIT"];
+
+/** Passes the signals that we get on to a command. */
+export function forwardSignals(send: (name: NodeJS.Signals) => void): void {
+  for (const name of FORWARDED) process.on(name, () => send(name));
+  for (const name of FROM_TERMINAL) {
+    process.on(name, () => {
+      if (!inForeground()) send(name);
+    });
+  }
+}
+
+/** Whether our process group is the one that its terminal sends signals to. */
+function inForeground(): boolean {
+  const stat = readFileSync("/proc/self/stat", "utf8");
+  // After the name: state, parent, group, session, terminal, foreground group of the terminal.
+  const [, , group, , terminal, foreground] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return terminal !== "0" && group === foreground;
+}

@@ -1,0 +1,81 @@
+/**
+ * The commands by name. What a command does is loaded only after its arguments have been understood, so that
+ * help, version and a mistyped option do not wait for the native module.
+ */
+import type { OptionSpec, ParsedArguments } from "../config/command-line.ts";
+import { VERSION } from "../config/generated/version.ts";
+import { ATTACH_OPTIONS, attachRequest, REPORT_OPTIONS, RUN_OPTIONS, runRequest } from "./options.ts";
+import { print } from "./output.ts";
+
+export interface Command {
+  readonly name: string;
+  /** What follows the name. */
+  readonly synopsis: string;
+  readonly help: string;
+  readonly options: readonly OptionSpec[];
+  /** Gives the exit status. Throws AppError. */
+  start(parsed: ParsedArguments): Promise<number>;
+}
+
+export const COMMANDS: readonly Command[] = [
+  {
+    name: "run",
+    synopsis: "[OPTION...] [--] [COMMAND [ARG...]]",
+    help: "run a command, or $SHELL, in a new connected namespace; exits with its status, or 128 + signal",
+    options: RUN_OPTIONS,
+    async start(parsed) {
+      const request = runRequest(parsed);
+      const { run } = await import("./run.ts");
+      return run(request);
+    },
+  },
+  {
+    name: "attach",
+    synopsis: "[OPTION...] PID | --netns PATH|NAME",
+    help: "connect the network namespace of a process, or a named one; prints the engine's identifier",
+    options: ATTACH_OPTIONS,
+    async start(parsed) {
+      const request = attachRequest(parsed);
+      const { attach } = await import("./attach.ts");
+      return attach(request);
+    },
+  },
+  {
+    name: "detach",
+    synopsis: "ID|PID|NAME",
+    help: "end an engine",
+    options: [],
+    start: async (parsed) => (await import("./detach.ts")).detach(parsed),
+  },
+  {
+    name: "list",
+    synopsis: "[--json]",
+    help: "the running engines",
+    options: REPORT_OPTIONS,
+    start: async (parsed) => (await import("./list.ts")).list(parsed),
+  },
+  {
+    name: "status",
+    synopsis: "[--json] [ID|PID|NAME]",
+    help: "what an engine says of itself, counters included",
+    options: REPORT_OPTIONS,
+    start: async (parsed) => (await import("./status.ts")).status(parsed),
+  },
+  {
+    name: "help",
+    synopsis: "[COMMAND]",
+    help: "this text",
+    options: [],
+    start: async ({ rest }) => (await import("./help.ts")).help(rest[0], COMMANDS),
+  },
+  {
+    name: "version",
+    synopsis: "",
+    help: "the version",
+    options: [],
+    start: async () => {
+      print(`bucatini ${VERSION}`);
+      return 0;
+    },
+  },
+];

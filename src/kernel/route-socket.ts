@@ -1,0 +1,8 @@
+/** An rtnetlink socket in a network namespace that is not that of the main thread. */
+import { AF_NETLINK, NETLINK_ROUTE, SOCK_RAW } from "../ffi/constants.ts";
+import { openSocketIn, type Netns } from "./namespace.ts";
+import { Netlink } from "./netlink.ts";
+
+/** Throws what `openSocketIn` throws. */
+export const openRouteSocketIn = async (netns: Netns): Promise<Netlink> =>
+  new Netlink(await openSocketIn(netns, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE));

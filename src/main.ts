@@ -1,0 +1,38 @@
+/** The bucatini executable. */
+import { AppError, EXIT_CODES } from "./base/errors.ts";
+import { COMMANDS } from "./commands/table.ts";
+import { tell } from "./commands/output.ts";
+import { parseArguments, usage } from "./config/command-line.ts";
+
+/** Other spellings of commands. */
+const ALIASES: Readonly<Record<string, string>> = {
+  "--help": "help",
+  "-h": "help",
+  "--version": "version",
+  "-V": "version",
+};
+
+async function main([word, ...args]: readonly string[]): Promise<number> {
+  if (word === undefined) throw usage("there is no command");
+  const name = ALIASES[word] ?? word;
+  const command = COMMANDS.find((each) => each.name === name);
+  if (command === undefined) throw usage(`there is no command ${word}`);
+  const asksForHelp = args[0] === "--help" || args[0] === "-h";
+  if (asksForHelp) return main(["help", name]);
+  return command.start(parseArguments(args, command.options));
+}
+
+function report(error: unknown): number {
+  if (error instanceof AppError) {
+    tell(error.message);
+    return error.exitCode;
+  }
+  tell(`internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  return EXIT_CODES.INTERNAL;
+}
+
+// One thread of the pool, so that it is the same one that stays in the container's namespace (kernel/namespace.ts).
+process.env["UV_THREADPOOL_SIZE"] = "1";
+void main(process.argv.slice(2))
+  .catch(report)
+  .then((status) => process.exit(status));

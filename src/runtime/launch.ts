@@ -1,0 +1,180 @@
+/**
+ * The privileged part of connecting a container: opens what the engine needs in both network namespaces,
+ * configures the container's interface, starts the engine and records it. Runs where the process has
+ * CAP_SYS_ADMIN and CAP_NET_ADMIN over the container's namespace, and in the host's network namespace.
+ */
+import { closeSync } from "node:fs";
+import { join } from "node:path";
+import { ofFamily } from "../config/from-cli.ts";
+import { planNetwork, type NetworkPlan } from "../config/network-plan.ts";
+import {
+  DEFAULT_PENDING_BYTES,
+  type EngineOptions,
+  type NetworkOptions,
+  type RuleOptions,
+  type WatchOptions,
+} from "../config/options.ts";
+import type { ResolvConf } from "../config/resolv-conf.ts";
+import { Netlink } from "../kernel/netlink.ts";
+import { openTapIn, type Netns } from "../kernel/namespace.ts";
+import { openRouteSocketIn } from "../kernel/route-socket.ts";
+import { Cleanup } from "./cleanup.ts";
+import { configureNetns } from "./configure-netns.ts";
+import { openLog, startEngine } from "./engine-process.ts";
+import { startTime } from "./process-info.ts";
+import { writeState, type EngineState, type FoundEngine } from "./state-directory.ts";
+import { readResolvConf } from "./resolv-conf.ts";
+import { readTemplate } from "./template.ts";
+
+/** What to connect and how; plain JSON. */
+export interface LaunchRequest {
+  /** The claimed state directory and its first state. */
+  engine: FoundEngine;
+  network: NetworkOptions;
+  /** Addresses inside that forward DNS. */
+  dnsForward: readonly string[];
+  watch: WatchOptions;
+  /** Instead of engine.log in the state directory. */
+  logFile?: string;
+  /** The engine stays with its caller and logs to stderr unless `logFile` is given. */
+  foreground: boolean;
+}
+
+export interface Launched {
+  state: EngineState;
+  /** What a person should know: what was left out and why. */
+  notes: string[];
+}
+
+/** The MTU that a TAP has when nobody sets one. */
+const TAP_DEFAULT_MTU = 1500;
+
+/**
+ * Connects the namespace; `netns` stays open. Leaves nothing behind when it throws, which is AppError or SysError.
+ * @param stderr where an engine in the foreground logs to
+ */
+export async function launch(request: LaunchRequest, netns: Netns, stderr = 2): Promise<Launched> {
+  const cleanup = new Cleanup();
+  const closeLater = (what: string, fd: number): number => {
+    cleanup.add(`close ${what}`, () => closeSync(fd));
+    return fd;
+  };
+  try {
+    const hostNetlink = Netlink.open();
+    closeLater("the host's netlink socket", hostNetlink.fd);
+    const { plan, notes } = makePlan(hostNetlink, request.network);
+    // The interface inside goes away with the last descriptor of the TAP.
+    const tap = await openTapIn(netns, plan.interfaceName, { wantOffload: request.network.offload });
+    closeLater("the TAP", tap.fd);
+    const containerNetlink = await openRouteSocketIn(netns);
+    closeLater("the container's netlink socket", containerNetlink.fd);
+    const configured = configureNetns(containerNetlink, plan, tap.name);
+    plan.ipv4.enabled &&= configured.ipv4;
+    plan.ipv6.enabled &&= configured.ipv6;
+    const log = openEngineLog(request) ?? stderr;
+    if (log !== stderr) closeLater("the log", log);
+    const pid = await startEngine(
+      engineOptions(request, plan, tap.name),
+      {
+        tap: tap.fd,
+        hostNetlink: hostNetlink.fd,
+        containerNetlink: containerNetlink.fd,
+        netns: netns.fd,
+        log,
+      },
+      request.foreground,
+    );
+    const state = runningState(request.engine.state, pid, plan, tap.name);
+    writeState(request.engine.directory, state);
+    return { state, notes: [...notes, ...configured.warnings] };
+  } finally {
+    // The engine has its own copies of everything.
+    await cleanup.run();
+  }
+}
+
+function makePlan(hostNetlink: Netlink, network: NetworkOptions): { plan: NetworkPlan; notes: string[] } {
+  const plan = planNetwork(readTemplate(hostNetlink, network), network);
+  const notes: string[] = [];
+  for (const [name, isLocal] of [
+    ["IPv4", plan.localMode.ipv4],
+    ["IPv6", plan.localMode.ipv6],
+  ] as const) {
+    // A host with one family is common and no news; a host with none is.
+    if (isLocal && plan.localMode.ipv4 === plan.localMode.ipv6) {
+      notes.push(`the host has no ${name} network: the container reaches the host itself only`);
+    }
+  }
+  return { plan, notes };
+}
+
+/** Undefined for stderr. */
+function openEngineLog({ logFile, foreground, engine }: LaunchRequest): number | undefined {
+  if (foreground && logFile === undefined) return undefined;
+  const { id, target } = engine.state;
+  return openLog(logFile ?? join(engine.directory, "engine.log"), { id, target });
+}
+
+function engineOptions(
+  request: LaunchRequest,
+  plan: NetworkPlan,
+  interfaceName: string,
+): Omit<EngineOptions, "fds"> {
+  const { network, engine, watch } = request;
+  return {
+    id: engine.state.id,
+    plan,
+    interfaceName,
+    mtu: plan.mtu === 0 ? TAP_DEFAULT_MTU : plan.mtu,
+    rules: ruleOptions(request, plan, readResolvConf()),
+    watch,
+    stateDirectory: engine.directory,
+    logLevel: network.logLevel,
+    offload: network.offload,
+    limits: { flows: network.flows, pendingBytes: DEFAULT_PENDING_BYTES },
+  };
+}
+
+/** The rules of forwarding that options and plan come to. */
+export function ruleOptions(
+  { network, dnsForward }: Pick<LaunchRequest, "network" | "dnsForward">,
+  plan: NetworkPlan,
+  resolvConf: ResolvConf,
+): RuleOptions {
+  const hosts = network.dnsHosts;
+  const rules: RuleOptions = { dnsServers: hosts.length > 0 ? hosts : resolvConf.nameservers };
+  for (const [suffix, v6, family] of [
+    ["4", false, plan.ipv4],
+    ["6", true, plan.ipv6],
+  ] as const) {
+    const mapped = network.mapHostLoopback === "none" ? [] : network.mapHostLoopback;
+    const loopback = ofFamily(mapped, v6) ?? (network.mapGateway ? family.gateway : undefined);
+    const guest = network.mapGuest === "none" ? undefined : ofFamily(network.mapGuest, v6);
+    const dns = ofFamily(dnsForward, v6);
+    const outbound = ofFamily(network.outbound, v6);
+    if (loopback !== undefined) rules[`mapHostLoopback${suffix}`] = loopback;
+    if (guest !== undefined) rules[`mapGuest${suffix}`] = guest;
+    if (dns !== undefined) rules[`dnsMatch${suffix}`] = dns;
+    if (outbound !== undefined) rules[`outbound${suffix}`] = outbound;
+    if (network.outboundInterface !== undefined)
+      rules[`outboundInterface${suffix}`] = network.outboundInterface;
+  }
+  return rules;
+}
+
+function runningState(
+  first: EngineState,
+  pid: number,
+  plan: NetworkPlan,
+  interfaceName: string,
+): EngineState {
+  const addresses = [...plan.ipv4.addresses, ...plan.ipv6.addresses];
+  return {
+    ...first,
+    pid,
+    startTime: startTime(pid) ?? "0",
+    phase: "running",
+    interface: interfaceName,
+    addresses: addresses.map(({ address, prefixLength }) => `${address}/${prefixLength}`),
+  };
+}

@@ -1,0 +1,38 @@
+/**
+ * The second launcher: started by attach-engine.ts inside the user namespace that has power over the container,
+ * and still in the host's network namespace. Descriptors: LAUNCHER_FDS. Ends at once when the first one dies.
+ */
+import { readFileSync, rmSync, writeSync } from "node:fs";
+import { Socket } from "node:net";
+import { AppError, errorCode } from "../base/errors.ts";
+import { keepDescriptorsFromPrograms } from "../kernel/close-on-exec.ts";
+import { namespaceId } from "../kernel/namespace.ts";
+import { LAUNCHER_FDS, NO_PRIVILEGE, type InnerJob } from "./attach-engine.ts";
+import { launch } from "./launch.ts";
+import { hasSysAdmin } from "./process-info.ts";
+
+function report(result: unknown): never {
+  writeSync(LAUNCHER_FDS.result, JSON.stringify(result));
+  process.exit(0);
+}
+
+async function main(): Promise<void> {
+  if (!hasSysAdmin()) report(NO_PRIVILEGE);
+  keepDescriptorsFromPrograms();
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- our own launcher wrote it
+  const { request, netnsPath } = JSON.parse(readFileSync(LAUNCHER_FDS.request, "utf8")) as InnerJob;
+  new Socket({ fd: LAUNCHER_FDS.result }).resume().on("end", () => {
+    // The engine, if there is one already, sees its ready pipe or its directory vanish.
+    rmSync(request.engine.directory, { recursive: true, force: true });
+    process.exit(1);
+  });
+  try {
+    const { netns: fd, stderr } = LAUNCHER_FDS;
+    report(await launch(request, { fd, id: namespaceId(fd), path: netnsPath }, stderr));
+  } catch (error) {
+    const code = error instanceof AppError ? error.code : "INTERNAL";
+    report({ code, message: error instanceof Error ? error.message : errorCode(error) });
+  }
+}
+
+void main();
