@@ -28,6 +28,8 @@ function ip(text: string): Uint32Array {
   return words;
 }
 
+const letter = (is: boolean, name: string): string => (is ? name : " ");
+
 describe("text", () => {
   test.each([
     ["0.0.0.0", "0.0.0.0"],
@@ -178,7 +180,6 @@ describe("kinds of addresses", () => {
   ])("%s is %j", (text, kinds) => {
     const words = new Uint32Array(6);
     words.set(ip(text), 1);
-    const letter = (is: boolean, name: string): string => (is ? name : " ");
     expect(
       letter(isIpv4(words, 1), "4") +
         letter(isUnspecified(words, 1), "?") +
