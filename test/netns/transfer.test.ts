@@ -42,8 +42,8 @@ test.each(FAMILIES)(
           seconds: 60,
         });
         const { end } = JSON.parse(json) as Iperf;
-        // The server stops counting when the client has sent the last byte, so the tail may be missing.
-        expect(`${mode} ${end.sum_received!.bytes > 200 * MIB}`).toBe(`${mode} true`);
+        // The receiver stops counting when the sender has queued its last byte: what is in buffers then is missing.
+        expect(`${mode} ${end.sum_received!.bytes > 128 * MIB}`).toBe(`${mode} true`);
       }
     });
   },

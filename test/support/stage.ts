@@ -78,11 +78,7 @@ function stagePrograms(dir: string): void {
   const sources = join(__dirname, "programs");
   mkdirSync(join(dir, "node_modules"));
   for (const name of ["koffi", "@koromix"]) {
-    cpSync(join(ROOT_DIR, "node_modules", name), join(dir, "node_modules", name), {
-      recursive: true,
-      // The package carries its C++ sources; only the loader and the native module are needed.
-      filter: (path) => !/\/koffi\/(src|vendor|doc|lib)$/.test(path),
-    });
+    cpSync(join(ROOT_DIR, "node_modules", name), join(dir, "node_modules", name), { recursive: true });
   }
   for (const file of readdirSync(sources)) {
     const { code } = transformFileSync(join(sources, file), {
