@@ -64,6 +64,7 @@ export const PROT_READ = 1;
 export const PROT_WRITE = 2;
 export const MAP_PRIVATE = 2;
 export const MAP_ANONYMOUS = 0x20;
+export const MAP_FIXED_NOREPLACE = 0x100000;
 export const MAP_NORESERVE = 0x4000;
 export const MADV_DONTNEED = 4;
 

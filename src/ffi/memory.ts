@@ -3,7 +3,14 @@
  * nobody touches cost nothing.
  */
 import type { Arena } from "../base/arena.ts";
-import { MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "./constants.ts";
+import {
+  MAP_ANONYMOUS,
+  MAP_FIXED_NOREPLACE,
+  MAP_NORESERVE,
+  MAP_PRIVATE,
+  PROT_READ,
+  PROT_WRITE,
+} from "./constants.ts";
 import { check } from "./errno.ts";
 import { mmap } from "./libc.ts";
 import { viewMemory } from "./library.ts";
@@ -11,15 +18,37 @@ import { viewMemory } from "./library.ts";
 const PAGE = 4096;
 
 /**
+ * Where we look for memory: below 2^31, above the program and its heap. There an address is a small integer to V8,
+ * which is passed without an allocation; one from elsewhere works too, at the price of collections.
+ */
+const LOWEST = 0x5000_0000;
+const HIGHEST = 0x8000_0000;
+/** How far to go on where something is in the way. */
+const STEP = 16 << 20;
+/** Pages among which the first one is chosen, so that nobody knows addresses in advance. */
+const RANDOM_PAGES = 0x1_0000;
+let next = LOWEST + PAGE * (crypto.getRandomValues(new Uint32Array(1))[0] % RANDOM_PAGES);
+
+/**
  * A new zeroed, page-aligned block of at least `length` bytes, rounded up to pages. It lives as long as the
  * process. Throws SysError.
  */
 export function allocate(length: number): Arena {
   const size = Math.ceil(length / PAGE) * PAGE;
-  const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-  const address = check(mmap(0, size, PROT_READ | PROT_WRITE, flags, -1, 0), "mmap", `${size} bytes`);
+  const address = check(map(size), "mmap", `${size} bytes`);
   const buffer = viewMemory(address, size);
   return { address, bytes: new Uint8Array(buffer), view: new DataView(buffer) };
+}
+
+function map(size: number): number {
+  const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  for (; next + size <= HIGHEST; next += STEP) {
+    const address = mmap(next, size, PROT_READ | PROT_WRITE, flags | MAP_FIXED_NOREPLACE, -1, 0);
+    if (address < 0) continue;
+    next = address + size;
+    return address;
+  }
+  return mmap(0, size, PROT_READ | PROT_WRITE, flags, -1, 0);
 }
 
 /** One page for the arguments of calls that are rare. Valid until the next call that uses it. */

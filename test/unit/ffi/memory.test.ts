@@ -25,3 +25,8 @@ test("words of up to 53 bits return as they were written, little-endian", () => 
   setWord(view, 0, 0x0102_0304_0506);
   expect([...bytes.subarray(0, 8)]).toEqual([6, 5, 4, 3, 2, 1, 0, 0]);
 });
+
+test("addresses are small integers, so that passing them allocates nothing", () => {
+  const arena = allocate(1 << 20);
+  expect(arena.address + arena.bytes.length).toBeLessThan(2 ** 31);
+});
