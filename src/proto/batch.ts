@@ -43,7 +43,7 @@ export class Batch {
     this.at[entry] = at;
     this.length[entry] = length;
     this.next[entry] = -1;
-    const tail = this.#tail[flow]!;
+    const tail = this.#tail[flow];
     if (tail === 0) this.#head[flow] = entry + 1;
     else this.next[tail - 1] = entry;
     this.#tail[flow] = entry + 1;
@@ -51,7 +51,7 @@ export class Batch {
 
   /** First entry of the flow's chain, or -1. */
   first(flow: FlowIndex): number {
-    return this.#head[flow]! - 1;
+    return this.#head[flow] - 1;
   }
 
   /** Forgets the flow's chain; the flow stays touched. */
@@ -63,7 +63,7 @@ export class Batch {
   /** Ends the batch. */
   clear(): void {
     for (let i = 0; i < this.touchedCount; i++) {
-      const flow = this.touched[i]!;
+      const flow = this.touched[i];
       this.#isTouched[flow] = 0;
       this.drop(flow);
     }

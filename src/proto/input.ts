@@ -74,8 +74,7 @@ export class Input {
     const etherAt = at + VNET_LENGTH;
     if (end - etherAt < ETHERNET_LENGTH) return counters.add(Count.dropShortFrame);
     if (!isVnetValid(this.#view, at, end)) return counters.add(Count.dropVnetHeader);
-    packet.segment =
-      vnetGsoType(this.#view, at) === VnetGso.UdpL4 ? vnetGsoSize(this.#view, at) : 0;
+    packet.segment = vnetGsoType(this.#view, at) === VnetGso.UdpL4 ? vnetGsoSize(this.#view, at) : 0;
     this.#noteMac(etherAt);
     const payloadAt = etherAt + ETHERNET_LENGTH;
     switch (etherType(this.#view, etherAt)) {
@@ -159,7 +158,7 @@ export class Input {
     const mac = this.#net.link.guestMac;
     const bytes = this.#net.host.arena.bytes;
     // A group address (lowest bit of the first byte) is nobody's source.
-    if ((bytes[etherAt + 6]! & 1) !== 0) return;
+    if ((bytes[etherAt + 6] & 1) !== 0) return;
     for (let i = 0; i < 6; i++) mac[i] = bytes[etherAt + 6 + i]!;
   }
 }

@@ -16,8 +16,10 @@ export const Errno = {
   EADDRINUSE: 98,
   ENETUNREACH: 101,
   ENOBUFS: 105,
+  ETIMEDOUT: 110,
   ECONNREFUSED: 111,
   EHOSTUNREACH: 113,
+  EINPROGRESS: 115,
 } as const;
 
 /** Bits of an event (linux/eventpoll.h). */

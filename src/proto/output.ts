@@ -50,7 +50,7 @@ export class Output {
     const sides = flows.sides;
     const header = TCP_LENGTH + optionsLength;
     const at = this.payloadAt - header;
-    const ports = sides[words + SideWord.Ports]!;
+    const ports = sides[words + SideWord.Ports];
     writeTcp(this.#view, at, ports >>> 16, ports & 0xffff, sequence, acknowledgment, header, flags, window);
     const v6 = !isMapped(sides, words + SideWord.Ours);
     const ipAt = this.#ip(words, v6, at, header + length, IpProtocol.Tcp, HOP_LIMIT);
@@ -71,7 +71,7 @@ export class Output {
   udp(words: number, length: number, segment: number): number {
     const { link, flows } = this.#net;
     const at = this.payloadAt - UDP_LENGTH;
-    const ports = flows.sides[words + SideWord.Ports]!;
+    const ports = flows.sides[words + SideWord.Ports];
     writeUdp(this.#view, at, ports >>> 16, ports & 0xffff, UDP_LENGTH + length);
     const v6 = !isMapped(flows.sides, words + SideWord.Ours);
     const ipAt = this.#ip(words, v6, at, UDP_LENGTH + length, IpProtocol.Udp, HOP_LIMIT);
@@ -107,7 +107,15 @@ export class Output {
     const at = this.payloadAt;
     const protocol = v6 ? IpProtocol.Icmp6 : IpProtocol.Icmp;
     const ipAt = this.#ipBetween(
-      addresses, source, destination, v6, at, length, protocol, HOP_LIMIT, destinationMac,
+      addresses,
+      source,
+      destination,
+      v6,
+      at,
+      length,
+      protocol,
+      HOP_LIMIT,
+      destinationMac,
     );
     const pseudo = v6
       ? pseudo6(this.#view, ipAt + IPV6_SOURCE, ipAt + IPV6_DESTINATION, protocol, length)
@@ -123,28 +131,45 @@ export class Output {
     return this.#sendComplete(at, at + length);
   }
 
-  #ip(
-    words: number, v6: boolean, at: number, length: number, protocol: number, hopLimit: number,
-  ): number {
+  #ip(words: number, v6: boolean, at: number, length: number, protocol: number, hopLimit: number): number {
     const sides = this.#net.flows.sides;
     return this.#ipBetween(
-      sides, words + SideWord.Ours, words + SideWord.Endpoint, v6, at, length, protocol, hopLimit,
+      sides,
+      words + SideWord.Ours,
+      words + SideWord.Endpoint,
+      v6,
+      at,
+      length,
+      protocol,
+      hopLimit,
       this.#net.link.guestMac,
     );
   }
 
   /** Writes the IP and Ethernet headers in front of `at`; returns where the IP header starts. */
   #ipBetween(
-    addresses: Uint32Array, source: number, destination: number, v6: boolean, at: number, length: number,
-    protocol: number, hopLimit: number, destinationMac: Uint8Array,
+    addresses: Uint32Array,
+    source: number,
+    destination: number,
+    v6: boolean,
+    at: number,
+    length: number,
+    protocol: number,
+    hopLimit: number,
+    destinationMac: Uint8Array,
   ): number {
     const ipAt = at - (v6 ? IPV6_LENGTH : IPV4_LENGTH);
     if (v6) {
       writeIpv6(this.#view, ipAt, length, protocol, hopLimit, addresses, source, addresses, destination);
     } else {
       writeIpv4(
-        this.#view, ipAt, IPV4_LENGTH + length, protocol, hopLimit, addresses[source + 3]!,
-        addresses[destination + 3]!,
+        this.#view,
+        ipAt,
+        IPV4_LENGTH + length,
+        protocol,
+        hopLimit,
+        addresses[source + 3],
+        addresses[destination + 3],
       );
     }
     const type = v6 ? EtherType.Ipv6 : EtherType.Ipv4;
@@ -157,12 +182,17 @@ export class Output {
     const protocol = sideProtocol(sides, words);
     return v6
       ? pseudo6(this.#view, ipAt + IPV6_SOURCE, ipAt + IPV6_DESTINATION, protocol, length)
-      : pseudo4(sides[words + SideWord.Ours + 3]!, sides[words + SideWord.Endpoint + 3]!, protocol, length);
+      : pseudo4(sides[words + SideWord.Ours + 3], sides[words + SideWord.Endpoint + 3], protocol, length);
   }
 
   /** Sends a frame whose transport checksum holds the pseudo header's sum only; the kernel completes it. */
   #sendPartial(
-    ipAt: number, at: number, header: number, checksumOffset: number, gso: number, segment: number,
+    ipAt: number,
+    at: number,
+    header: number,
+    checksumOffset: number,
+    gso: number,
+    segment: number,
     length: number,
   ): number {
     const frameAt = ipAt - ETHERNET_LENGTH - VNET_LENGTH;

@@ -29,7 +29,7 @@ export class Stack {
   /** Handlers by FlowType. */
   readonly #handlers: (FlowHandler | undefined)[] = [];
   readonly #expired = (flow: FlowIndex): void => {
-    this.#handlers[this.net.flows.type[flow]!]?.timer(flow);
+    this.#handlers[this.net.flows.type[flow]]?.timer(flow);
   };
 
   constructor(net: Net) {
@@ -73,7 +73,7 @@ export class Stack {
     const { flows } = this.net;
     // The flow may have ended earlier in this cycle; its row is not reused before the sweep.
     if (flows.closed[flow] === 1) return;
-    this.#handlers[flows.type[flow]!]?.socketEvent(flow, events);
+    this.#handlers[flows.type[flow]]?.socketEvent(flow, events);
   }
 
   /** Moves data of sockets that are readable, each within a budget. Tells whether some have more to give. */

@@ -79,12 +79,20 @@ export class Connections {
   /** Keep-alive probes sent to the container without an answer. */
   readonly probes: Uint8Array;
 
+  readonly #columns: (Uint8Array | Uint16Array | Uint32Array | Float64Array)[] = [];
+
   constructor(capacity: number) {
-    const words = (): Uint32Array => new Uint32Array(capacity);
-    const bytes = (): Uint8Array => new Uint8Array(capacity);
-    const times = (): Float64Array => new Float64Array(capacity);
-    this.events = new Uint16Array(capacity);
-    this.flags = new Uint16Array(capacity);
+    const column = <Column extends Uint8Array | Uint16Array | Uint32Array | Float64Array>(
+      array: Column,
+    ): Column => {
+      this.#columns.push(array);
+      return array;
+    };
+    const words = (): Uint32Array => column(new Uint32Array(capacity));
+    const bytes = (): Uint8Array => column(new Uint8Array(capacity));
+    const times = (): Float64Array => column(new Float64Array(capacity));
+    this.events = column(new Uint16Array(capacity));
+    this.flags = column(new Uint16Array(capacity));
     this.rcvNxt = words();
     this.rcvAdvertised = words();
     this.ackSent = words();
@@ -108,7 +116,7 @@ export class Connections {
 
   /** Makes the row that of a connection about which nothing is known. */
   reset(flow: FlowIndex): void {
-    for (const column of Object.values(this) as (Uint32Array | Float64Array)[]) column[flow] = 0;
+    for (const column of this.#columns) column[flow] = 0;
   }
 }
 

@@ -65,13 +65,13 @@ export class FromTap {
     // A SYN here is a mistake or an attack: the answer lets an honest container find out (RFC 5961 section 4).
     if ((flags & TcpFlag.Syn) !== 0) return this.#answer(flow, Count.dropTcpOutOfWindow);
     if ((flags & TcpFlag.Ack) === 0) return this.#net.counters.add(Count.dropTcpHeader);
-    if (length <= 1 && sequence === seqAdd(c.rcvNxt[flow]!, -1) && (flags & TcpFlag.Fin) === 0) {
+    if (length <= 1 && sequence === seqAdd(c.rcvNxt[flow], -1) && (flags & TcpFlag.Fin) === 0) {
       this.#keepAlive(flow);
     }
     this.#acknowledgment(flow, tcpAcknowledgment(view, at), flags, length, tcpWindow(view, at), sequence);
-    if ((c.events[flow]! & Event.TapFinReceived) !== 0) {
+    if ((c.events[flow] & Event.TapFinReceived) !== 0) {
       // Everything up to the FIN is in; more of it can only be a repetition.
-      if (length > 0 || (flags & TcpFlag.Fin) !== 0) c.flags[flow]! |= Flag.AckNow;
+      if (length > 0 || (flags & TcpFlag.Fin) !== 0) c.flags[flow] |= Flag.AckNow;
       return;
     }
     if (length > 0) this.#payload(flow, sequence, payloadAt, length);
@@ -93,7 +93,7 @@ export class FromTap {
     for (;;) {
       const parts = this.#pending.parts(flow);
       if (parts === 0) break;
-      const sent = host.send(socket[flow]!, parts);
+      const sent = host.send(socket[flow], parts);
       if (sent === EAGAIN) break;
       if (sent < 0) return this.#lost(flow);
       this.#pending.consume(flow, sent);
@@ -106,10 +106,10 @@ export class FromTap {
   /** Passes the container's FIN on once everything before it has gone. Returns false if the connection ended. */
   finishWriting(flow: FlowIndex): boolean {
     const c = this.#c;
-    const events = c.events[flow]!;
+    const events = c.events[flow];
     if ((events & Event.TapFinReceived) === 0 || (events & Event.SocketFinSent) !== 0) return true;
-    if (this.#pending.bytes[flow]! > 0) return true;
-    if (this.#net.host.shutdownWrite(this.#net.socket[flow]!) < 0) return this.#lost(flow);
+    if (this.#pending.bytes[flow] > 0) return true;
+    if (this.#net.host.shutdownWrite(this.#net.socket[flow]) < 0) return this.#lost(flow);
     c.events[flow] = events | Event.SocketFinSent;
     return true;
   }
@@ -123,10 +123,10 @@ export class FromTap {
     sequence: number,
   ): void {
     const c = this.#c;
-    const una = c.sndUna[flow]!;
-    if (seqGt(ack, c.sndMax[flow]!)) return this.#answer(flow, Count.dropTcpOutOfWindow);
+    const una = c.sndUna[flow];
+    if (seqGt(ack, c.sndMax[flow])) return this.#answer(flow, Count.dropTcpOutOfWindow);
     if (seqLt(ack, una)) return;
-    const window = field << c.sndScale[flow]!;
+    const window = field << c.sndScale[flow];
     const repeats =
       ack === una &&
       length === 0 &&
@@ -134,7 +134,7 @@ export class FromTap {
       window === c.sndWnd[flow] &&
       sequence === c.rcvNxt[flow];
     c.sndWnd[flow] = window;
-    if (window === 0 && c.retries[flow]! > PROBE_RETRIES) c.retries[flow] = PROBE_RETRIES;
+    if (window === 0 && c.retries[flow] > PROBE_RETRIES) c.retries[flow] = PROBE_RETRIES;
     if (ack !== una) return this.#toTap.acknowledged(flow, ack);
     if (repeats) this.#duplicate(flow);
   }
@@ -145,52 +145,52 @@ export class FromTap {
    */
   #duplicate(flow: FlowIndex): void {
     const c = this.#c;
-    const inFlight = seqDiff(c.sndNxt[flow]!, c.sndUna[flow]!);
-    const onlyFin = inFlight === 1 && (c.events[flow]! & Event.TapFinSent) !== 0;
-    if (inFlight <= 0 || onlyFin || (c.flags[flow]! & Flag.Recovering) !== 0) return;
+    const inFlight = seqDiff(c.sndNxt[flow], c.sndUna[flow]);
+    const onlyFin = inFlight === 1 && (c.events[flow] & Event.TapFinSent) !== 0;
+    if (inFlight <= 0 || onlyFin || (c.flags[flow] & Flag.Recovering) !== 0) return;
     this.#toTap.rewind(flow);
   }
 
   #payload(flow: FlowIndex, sequence: number, at: number, length: number): void {
     const c = this.#c;
-    const skip = seqDiff(c.rcvNxt[flow]!, sequence);
+    const skip = seqDiff(c.rcvNxt[flow], sequence);
     if (skip < 0) {
       // A hole: something before this was lost. Nothing is kept; the repeated acknowledgement asks for it.
       return this.#answer(flow, Count.dropTcpOutOfOrder);
     }
     if (skip >= length) {
-      c.flags[flow]! |= Flag.AckNow;
+      c.flags[flow] |= Flag.AckNow;
       return;
     }
-    const room = seqDiff(c.rcvAdvertised[flow]!, c.rcvNxt[flow]!);
+    const room = seqDiff(c.rcvAdvertised[flow], c.rcvNxt[flow]);
     const amount = Math.min(length - skip, room);
     if (amount < length - skip) this.#answer(flow, Count.dropTcpOutOfWindow);
     if (amount <= 0) return;
     this.#batch.append(flow, at + skip, amount);
-    c.rcvNxt[flow] = seqAdd(c.rcvNxt[flow]!, amount);
+    c.rcvNxt[flow] = seqAdd(c.rcvNxt[flow], amount);
   }
 
   /** A FIN counts only where everything before it has been accepted. */
   #fin(flow: FlowIndex, sequence: number): void {
     const c = this.#c;
-    c.flags[flow]! |= Flag.AckNow;
+    c.flags[flow] |= Flag.AckNow;
     if (sequence !== c.rcvNxt[flow]) return;
     c.rcvNxt[flow] = seqAdd(sequence, 1);
-    c.events[flow]! |= Event.TapFinReceived;
+    c.events[flow] |= Event.TapFinReceived;
   }
 
   #keepAlive(flow: FlowIndex): void {
     const c = this.#c;
-    c.flags[flow]! |= Flag.AckNow;
-    if ((c.flags[flow]! & Flag.KeepAlive) !== 0) return;
+    c.flags[flow] |= Flag.AckNow;
+    if ((c.flags[flow] & Flag.KeepAlive) !== 0) return;
     // The container wants to know whether its peer lives; only the host socket can find out.
-    c.flags[flow]! |= Flag.KeepAlive;
-    this.#net.host.setKeepAlive(this.#net.socket[flow]!);
+    c.flags[flow] |= Flag.KeepAlive;
+    this.#net.host.setKeepAlive(this.#net.socket[flow]);
   }
 
   #answer(flow: FlowIndex, counter: number): void {
     this.#net.counters.add(counter);
-    this.#c.flags[flow]! |= Flag.AckNow;
+    this.#c.flags[flow] |= Flag.AckNow;
   }
 
   /** Hands the batch's payloads of a connection to its socket. Returns false if the connection ended. */
@@ -202,19 +202,19 @@ export class FromTap {
     if (this.#pending.bytes[flow] === 0) {
       const { host, socket } = this.#net;
       let parts = 0;
-      for (let e = entry; e >= 0; e = batch.next[e]!) host.part(parts++, batch.at[e]!, batch.length[e]!);
-      const result = host.send(socket[flow]!, parts);
+      for (let e = entry; e >= 0; e = batch.next[e]!) host.part(parts++, batch.at[e], batch.length[e]);
+      const result = host.send(socket[flow], parts);
       if (result < 0 && result !== EAGAIN) return this.#lost(flow);
       sent = Math.max(result, 0);
     }
     // What the socket did not take waits in the pool.
     for (; entry >= 0; entry = batch.next[entry]!) {
-      const length = batch.length[entry]!;
+      const length = batch.length[entry];
       const taken = Math.min(sent, length);
       sent -= taken;
       const rest = length - taken;
       if (rest === 0) continue;
-      const kept = this.#pending.append(flow, batch.at[entry]! + taken, rest);
+      const kept = this.#pending.append(flow, batch.at[entry] + taken, rest);
       if (kept < rest) {
         this.#giveUp(flow, entry, rest - kept);
         break;
@@ -227,31 +227,31 @@ export class FromTap {
   #giveUp(flow: FlowIndex, entry: number, lost: number): void {
     const c = this.#c;
     const batch = this.#batch;
-    for (let e = batch.next[entry]!; e >= 0; e = batch.next[e]!) lost += batch.length[e]!;
-    if ((c.events[flow]! & Event.TapFinReceived) !== 0) {
-      c.events[flow]! &= ~Event.TapFinReceived;
+    for (let e = batch.next[entry]; e >= 0; e = batch.next[e]!) lost += batch.length[e];
+    if ((c.events[flow] & Event.TapFinReceived) !== 0) {
+      c.events[flow] &= ~Event.TapFinReceived;
       lost++;
     }
-    c.rcvNxt[flow] = seqAdd(c.rcvNxt[flow]!, -lost);
+    c.rcvNxt[flow] = seqAdd(c.rcvNxt[flow], -lost);
     this.#answer(flow, Count.dropTcpQueueFull);
   }
 
   #acknowledge(flow: FlowIndex): void {
     const c = this.#c;
-    const flags = c.flags[flow]!;
+    const flags = c.flags[flow];
     if ((flags & Flag.AckNow) !== 0) return this.#toTap.ack(flow);
-    const unacknowledged = seqDiff(c.rcvNxt[flow]!, c.ackSent[flow]!);
+    const unacknowledged = seqDiff(c.rcvNxt[flow], c.ackSent[flow]);
     if (unacknowledged === 0) {
       if (this.#toTap.windowGrew(flow)) this.#toTap.ack(flow);
       return;
     }
-    if ((flags & Flag.Interactive) === 0 || unacknowledged >= c.mss[flow]!) {
+    if ((flags & Flag.Interactive) === 0 || unacknowledged >= c.mss[flow]) {
       c.flags[flow] = flags & ~Flag.Interactive;
       return this.#toTap.ack(flow);
     }
     if (c.ackAt[flow] !== 0) return;
     c.ackAt[flow] = this.#net.host.nowMs + DELAYED_ACK_MS;
-    this.#toTap.wake(flow, c.ackAt[flow]!);
+    this.#toTap.wake(flow, c.ackAt[flow]);
   }
 
   #lost(flow: FlowIndex): false {
@@ -265,4 +265,4 @@ export const resetIsExact = (c: Connections, flow: FlowIndex, sequence: number):
   sequence === c.rcvNxt[flow];
 /** Tells whether it is at least within the window, which deserves an answer. */
 export const resetIsInWindow = (c: Connections, flow: FlowIndex, sequence: number): boolean =>
-  seqGe(sequence, c.rcvNxt[flow]!) && seqLt(sequence, c.rcvAdvertised[flow]!);
+  seqGe(sequence, c.rcvNxt[flow]) && seqLt(sequence, c.rcvAdvertised[flow]);

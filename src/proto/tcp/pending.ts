@@ -59,24 +59,24 @@ export class Pending {
       if (this.#last[flow] === 0 || this.#filled[flow] === CHUNK) {
         if (!this.#grow(flow)) break;
       }
-      const filled = this.#filled[flow]!;
+      const filled = this.#filled[flow];
       const amount = Math.min(CHUNK - filled, length - done);
-      const to = this.#poolAt + (this.#last[flow]! - 1) * CHUNK + filled;
+      const to = this.#poolAt + (this.#last[flow] - 1) * CHUNK + filled;
       this.#host.arena.bytes.copyWithin(to, at + done, at + done + amount);
       this.#filled[flow] = filled + amount;
       done += amount;
     }
-    this.bytes[flow]! += done;
+    this.bytes[flow] += done;
     return done;
   }
 
   /** Sets the parts of the host's next `send` to the oldest bytes of the flow; returns how many parts. */
   parts(flow: FlowIndex): number {
     let parts = 0;
-    let chunk = this.#first[flow]!;
-    let skip = this.#sent[flow]!;
+    let chunk = this.#first[flow];
+    let skip = this.#sent[flow];
     while (chunk !== 0 && parts < SEND_PARTS) {
-      const end = chunk === this.#last[flow] ? this.#filled[flow]! : CHUNK;
+      const end = chunk === this.#last[flow] ? this.#filled[flow] : CHUNK;
       this.#host.part(parts++, this.#poolAt + (chunk - 1) * CHUNK + skip, end - skip);
       skip = 0;
       chunk = this.#next[chunk - 1]!;
@@ -86,11 +86,11 @@ export class Pending {
 
   /** Forgets the oldest `amount` bytes of the flow: its socket has taken them. */
   consume(flow: FlowIndex, amount: number): void {
-    this.bytes[flow]! -= amount;
+    this.bytes[flow] -= amount;
     if (this.bytes[flow] === 0) return this.drop(flow);
-    let sent = this.#sent[flow]! + amount;
+    let sent = this.#sent[flow] + amount;
     while (sent >= CHUNK) {
-      const chunk = this.#first[flow]!;
+      const chunk = this.#first[flow];
       this.#first[flow] = this.#next[chunk - 1]!;
       this.#giveBack(chunk);
       sent -= CHUNK;
@@ -100,9 +100,9 @@ export class Pending {
 
   /** Forgets everything of the flow. */
   drop(flow: FlowIndex): void {
-    let chunk = this.#first[flow]!;
+    let chunk = this.#first[flow];
     while (chunk !== 0) {
-      const next = this.#next[chunk - 1]!;
+      const next = this.#next[chunk - 1];
       this.#giveBack(chunk);
       chunk = next;
     }
@@ -117,7 +117,7 @@ export class Pending {
     else return false;
     this.#used++;
     this.#next[chunk - 1] = 0;
-    const last = this.#last[flow]!;
+    const last = this.#last[flow];
     if (last === 0) this.#first[flow] = chunk;
     else this.#next[last - 1] = chunk;
     this.#last[flow] = chunk;

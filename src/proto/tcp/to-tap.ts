@@ -67,22 +67,22 @@ export class ToTap {
     writeMss(host.arena.view, at, Math.min(link.mtu - (v6 ? 60 : 40), 65_535));
     if (scaled) writeWindowScale(host.arena.view, at + 4, WINDOW_SHIFT);
     // The window of a SYN is never scaled (RFC 7323 section 2.2).
-    c.rcvAdvertised[flow] = seqAdd(c.rcvNxt[flow]!, MAX_WINDOW_FIELD);
-    this.#send(flow, c.sndUna[flow]!, TcpFlag.Syn | TcpFlag.Ack, MAX_WINDOW_FIELD, options, 0);
-    c.sndNxt[flow] = c.sndMax[flow] = seqAdd(c.sndUna[flow]!, 1);
+    c.rcvAdvertised[flow] = seqAdd(c.rcvNxt[flow], MAX_WINDOW_FIELD);
+    this.#send(flow, c.sndUna[flow], TcpFlag.Syn | TcpFlag.Ack, MAX_WINDOW_FIELD, options, 0);
+    c.sndNxt[flow] = c.sndMax[flow] = seqAdd(c.sndUna[flow], 1);
     this.#armRetransmit(flow);
   }
 
   /** Acknowledges everything accepted and shows the current window. */
   ack(flow: FlowIndex): void {
-    this.#segment(flow, this.#c.sndNxt[flow]!, TcpFlag.Ack, 0);
+    this.#segment(flow, this.#c.sndNxt[flow], TcpFlag.Ack, 0);
   }
 
   /** Tells whether an acknowledgement would show a window that has grown enough to matter (RFC 9293 3.8.6.2.2). */
   windowGrew(flow: FlowIndex): boolean {
     const c = this.#c;
-    const shown = seqDiff(c.rcvAdvertised[flow]!, c.rcvNxt[flow]!);
-    const worth = Math.min(2 * c.mss[flow]!, WINDOW_LIMIT / 2);
+    const shown = seqDiff(c.rcvAdvertised[flow], c.rcvNxt[flow]);
+    const worth = Math.min(2 * c.mss[flow], WINDOW_LIMIT / 2);
     return this.#freeSpace(flow) - shown >= worth;
   }
 
@@ -96,12 +96,12 @@ export class ToTap {
   rst(flow: FlowIndex): void {
     this.#net.counters.add(Count.tcpResetsSent);
     const c = this.#c;
-    this.#send(flow, c.sndNxt[flow]!, TcpFlag.Rst | TcpFlag.Ack, 0, 0, 0);
+    this.#send(flow, c.sndNxt[flow], TcpFlag.Rst | TcpFlag.Ack, 0, 0, 0);
   }
 
   /** A segment the container must answer if it still knows the connection (RFC 9293 section 3.8.4). */
   keepAlive(flow: FlowIndex): void {
-    this.#segment(flow, seqAdd(this.#c.sndNxt[flow]!, -1), TcpFlag.Ack, 0);
+    this.#segment(flow, seqAdd(this.#c.sndNxt[flow], -1), TcpFlag.Ack, 0);
   }
 
   /**
@@ -112,17 +112,17 @@ export class ToTap {
     const c = this.#c;
     const { host, link } = this.#net;
     let budget = TURN_BYTES;
-    while ((c.flags[flow]! & Flag.Readable) !== 0) {
-      if ((c.events[flow]! & Event.TapFinSent) !== 0) return false;
-      const window = c.sndWnd[flow]! - seqDiff(c.sndNxt[flow]!, c.sndUna[flow]!);
+    while ((c.flags[flow] & Flag.Readable) !== 0) {
+      if ((c.events[flow] & Event.TapFinSent) !== 0) return false;
+      const window = c.sndWnd[flow] - seqDiff(c.sndNxt[flow], c.sndUna[flow]);
       if (window <= 0) {
         // The container's next acknowledgement opens it; if that gets lost, a probe asks for it.
         if (c.retransmitAt[flow] === 0) this.#armRetransmit(flow);
         return false;
       }
       if (budget <= 0) return true;
-      const wanted = Math.min(window, link.offload ? FRAME_PAYLOAD : c.mss[flow]!);
-      const taken = host.peek(this.#net.socket[flow]!, this.#output.payloadAt, wanted);
+      const wanted = Math.min(window, link.offload ? FRAME_PAYLOAD : c.mss[flow]);
+      const taken = host.peek(this.#net.socket[flow], this.#output.payloadAt, wanted);
       if (taken <= 0) return this.#endOfData(flow, taken);
       budget -= taken;
       // Less than wanted: the socket is empty, and an edge will tell when it is not any more; but an end of
@@ -136,24 +136,24 @@ export class ToTap {
   /** The container has acknowledged up to `ack`, which is new and not beyond `sndMax`. */
   acknowledged(flow: FlowIndex, ack: number): void {
     const c = this.#c;
-    let bytes = seqDiff(ack, c.sndUna[flow]!);
-    if ((c.flags[flow]! & Flag.FinKnown) !== 0 && seqGt(ack, c.finSequence[flow]!)) {
+    let bytes = seqDiff(ack, c.sndUna[flow]);
+    if ((c.flags[flow] & Flag.FinKnown) !== 0 && seqGt(ack, c.finSequence[flow])) {
       bytes--;
-      c.events[flow]! |= Event.TapFinSent | Event.TapFinAcknowledged;
+      c.events[flow] |= Event.TapFinSent | Event.TapFinAcknowledged;
     }
     c.sndUna[flow] = ack;
     c.retries[flow] = 0;
-    c.discardable[flow]! += bytes;
-    c.discardAcks[flow]!++;
-    if (seqGt(ack, c.sndNxt[flow]!)) {
+    c.discardable[flow] += bytes;
+    c.discardAcks[flow]++;
+    if (seqGt(ack, c.sndNxt[flow])) {
       // Only acknowledgements had been lost: what was about to be sent again has long arrived.
       c.sndNxt[flow] = ack;
-      this.#net.host.setPeekOffset(this.#net.socket[flow]!, c.discardable[flow]!);
+      this.#net.host.setPeekOffset(this.#net.socket[flow], c.discardable[flow]);
     }
-    if ((c.flags[flow]! & Flag.Recovering) !== 0 && !seqGt(c.recover[flow]!, ack)) {
-      c.flags[flow]! &= ~Flag.Recovering;
+    if ((c.flags[flow] & Flag.Recovering) !== 0 && !seqGt(c.recover[flow], ack)) {
+      c.flags[flow] &= ~Flag.Recovering;
     }
-    if (c.discardable[flow]! >= DISCARD_BYTES || c.discardAcks[flow]! >= DISCARD_ACKS) this.discard(flow);
+    if (c.discardable[flow] >= DISCARD_BYTES || c.discardAcks[flow] >= DISCARD_ACKS) this.discard(flow);
     if (ack === c.sndMax[flow]) c.retransmitAt[flow] = 0;
     else this.#armRetransmit(flow);
   }
@@ -162,9 +162,9 @@ export class ToTap {
   discard(flow: FlowIndex): void {
     const c = this.#c;
     c.discardAcks[flow] = 0;
-    const bytes = c.discardable[flow]!;
+    const bytes = c.discardable[flow];
     if (bytes === 0) return;
-    const dropped = this.#net.host.discard(this.#net.socket[flow]!, bytes);
+    const dropped = this.#net.host.discard(this.#net.socket[flow], bytes);
     if (dropped > 0) c.discardable[flow] = bytes - dropped;
   }
 
@@ -174,17 +174,17 @@ export class ToTap {
     this.#net.counters.add(Count.tcpRetransmits);
     c.sndNxt[flow] = c.sndUna[flow]!;
     c.recover[flow] = c.sndMax[flow]!;
-    c.flags[flow]! |= Flag.Readable | Flag.Recovering;
-    c.events[flow]! &= ~Event.TapFinSent;
-    this.#net.host.setPeekOffset(this.#net.socket[flow]!, c.discardable[flow]!);
+    c.flags[flow] |= Flag.Readable | Flag.Recovering;
+    c.events[flow] &= ~Event.TapFinSent;
+    this.#net.host.setPeekOffset(this.#net.socket[flow], c.discardable[flow]);
   }
 
   /** A segment to the container got no acknowledgement in time, or its window stays closed. */
   retransmitTimeout(flow: FlowIndex): void {
     const c = this.#c;
-    if (++c.retries[flow]! > MAX_RETRIES) return this.#reset(flow);
+    if (++c.retries[flow] > MAX_RETRIES) return this.#reset(flow);
     c.retransmitAt[flow] = 0;
-    if ((c.events[flow]! & Event.SynAckSent) !== 0) {
+    if ((c.events[flow] & Event.SynAckSent) !== 0) {
       this.#net.counters.add(Count.tcpRetransmits);
       return this.synAck(flow);
     }
@@ -195,7 +195,7 @@ export class ToTap {
   }
 
   #probeWindow(flow: FlowIndex): void {
-    const taken = this.#net.host.peek(this.#net.socket[flow]!, this.#output.payloadAt, 1);
+    const taken = this.#net.host.peek(this.#net.socket[flow], this.#output.payloadAt, 1);
     if (taken === 1) this.#data(flow, TcpFlag.Ack, 1);
     else this.#endOfData(flow, taken);
   }
@@ -203,15 +203,15 @@ export class ToTap {
   /** Sends `length` peeked bytes; tells whether they went out. */
   #data(flow: FlowIndex, flags: number, length: number): boolean {
     const c = this.#c;
-    if (this.#segment(flow, c.sndNxt[flow]!, flags, length) < 0) {
+    if (this.#segment(flow, c.sndNxt[flow], flags, length) < 0) {
       this.#net.host.setPeekOffset(
-        this.#net.socket[flow]!,
-        c.discardable[flow]! + seqDiff(c.sndNxt[flow]!, c.sndUna[flow]!),
+        this.#net.socket[flow],
+        c.discardable[flow] + seqDiff(c.sndNxt[flow], c.sndUna[flow]),
       );
       this.#armRetransmit(flow);
       return false;
     }
-    c.flags[flow]! |= Flag.Interactive;
+    c.flags[flow] |= Flag.Interactive;
     this.#advance(flow, length);
     return true;
   }
@@ -219,17 +219,17 @@ export class ToTap {
   /** A peek gave no data: nothing there now, an error, or the end of the stream, which becomes our FIN. */
   #endOfData(flow: FlowIndex, result: number): boolean {
     const c = this.#c;
-    c.flags[flow]! &= ~Flag.Readable;
+    c.flags[flow] &= ~Flag.Readable;
     if (result === EAGAIN) return false;
     if (result < 0) {
       this.#reset(flow);
       return false;
     }
-    c.events[flow]! |= Event.SocketFinReceived;
-    c.flags[flow]! |= Flag.FinKnown;
+    c.events[flow] |= Event.SocketFinReceived;
+    c.flags[flow] |= Flag.FinKnown;
     c.finSequence[flow] = c.sndNxt[flow]!;
-    if (this.#segment(flow, c.sndNxt[flow]!, TcpFlag.Fin | TcpFlag.Ack, 0) >= 0) {
-      c.events[flow]! |= Event.TapFinSent;
+    if (this.#segment(flow, c.sndNxt[flow], TcpFlag.Fin | TcpFlag.Ack, 0) >= 0) {
+      c.events[flow] |= Event.TapFinSent;
     }
     this.#advance(flow, 1);
     return false;
@@ -237,9 +237,9 @@ export class ToTap {
 
   #advance(flow: FlowIndex, amount: number): void {
     const c = this.#c;
-    const next = seqAdd(c.sndNxt[flow]!, amount);
+    const next = seqAdd(c.sndNxt[flow], amount);
     c.sndNxt[flow] = next;
-    if (seqGt(next, c.sndMax[flow]!)) c.sndMax[flow] = next;
+    if (seqGt(next, c.sndMax[flow])) c.sndMax[flow] = next;
     c.activeAt[flow] = this.#net.host.nowMs;
     if (c.retransmitAt[flow] === 0) this.#armRetransmit(flow);
   }
@@ -247,19 +247,19 @@ export class ToTap {
   /** Sends a segment that acknowledges everything accepted, with `length` bytes that stand at `payloadAt`. */
   #segment(flow: FlowIndex, sequence: number, flags: number, length: number): number {
     const c = this.#c;
-    const rcvNxt = c.rcvNxt[flow]!;
-    const shown = seqDiff(c.rcvAdvertised[flow]!, rcvNxt);
-    const scale = c.rcvScale[flow]!;
+    const rcvNxt = c.rcvNxt[flow];
+    const shown = seqDiff(c.rcvAdvertised[flow], rcvNxt);
+    const scale = c.rcvScale[flow];
     // Rounded up, so that the right edge does not move back by the bits that the shift drops.
     const window = (Math.max(this.#freeSpace(flow), shown, 0) + (1 << scale) - 1) >>> scale;
     const field = Math.min(window, MAX_WINDOW_FIELD);
     const sent = this.#send(flow, sequence, flags, field, 0, length);
     if (sent < 0) return sent;
     const edge = seqAdd(rcvNxt, field << scale);
-    if (seqGt(edge, c.rcvAdvertised[flow]!)) c.rcvAdvertised[flow] = edge;
+    if (seqGt(edge, c.rcvAdvertised[flow])) c.rcvAdvertised[flow] = edge;
     c.ackSent[flow] = rcvNxt;
     c.ackAt[flow] = 0;
-    c.flags[flow]! &= ~Flag.AckNow;
+    c.flags[flow] &= ~Flag.AckNow;
     return sent;
   }
 
@@ -273,20 +273,20 @@ export class ToTap {
   ): number {
     const c = this.#c;
     const words = wordsOf((flow << 1) | INITIATING);
-    return this.#output.tcp(words, sequence, c.rcvNxt[flow]!, flags, window, options, length, c.mss[flow]!);
+    return this.#output.tcp(words, sequence, c.rcvNxt[flow], flags, window, options, length, c.mss[flow]);
   }
 
   /** Bytes the container may send: what this connection may keep waiting, less as the pool fills up. */
   #freeSpace(flow: FlowIndex): number {
     const share = Math.min(WINDOW_LIMIT, this.#pending.available >>> 2);
-    return Math.max(share - this.#pending.bytes[flow]!, 0);
+    return Math.max(share - this.#pending.bytes[flow], 0);
   }
 
   #armRetransmit(flow: FlowIndex): void {
     const c = this.#c;
-    const delay = Math.min(RETRANSMIT_MS * 2 ** c.retries[flow]!, RETRANSMIT_MAX_MS);
+    const delay = Math.min(RETRANSMIT_MS * 2 ** c.retries[flow], RETRANSMIT_MAX_MS);
     c.retransmitAt[flow] = this.#net.host.nowMs + delay;
-    this.wake(flow, c.retransmitAt[flow]!);
+    this.wake(flow, c.retransmitAt[flow]);
   }
 
   /** Makes sure that the connection's timer runs at `whenMs` or before. */

@@ -1,0 +1,194 @@
+/**
+ * The beginning of a connection: the container's SYN becomes a connect of a host socket, and the container gets
+ * its SYN-ACK only when the far side has accepted. So a refusal, a time-out and a missing route look inside as
+ * they do outside.
+ */
+import { isLoopback, isUnicast } from "../../base/address.ts";
+import { Count } from "../../base/counters.ts";
+import { FlowType } from "../../flow/state.ts";
+import {
+  INITIATING,
+  isMapped,
+  NO_FLOW,
+  SideWord,
+  TARGET,
+  wordsOf,
+  type FlowIndex,
+} from "../../flow/table.ts";
+import { familyRules, outboundTarget } from "../../forward/address-rules.ts";
+import { seqAdd } from "../../wire/sequence.ts";
+import { tcpAcknowledgment, TcpFlag, tcpSequence, tcpWindow } from "../../wire/tcp.ts";
+import { tcpMss, tcpWindowScale } from "../../wire/tcp-options.ts";
+import { sendUnreachable } from "../icmp-errors.ts";
+import { EpollEvent, Errno } from "../linux.ts";
+import type { Net } from "../net.ts";
+import type { Output } from "../output.ts";
+import { type Connections, Event, Flag } from "./connections.ts";
+import { type ToTap, WINDOW_SHIFT } from "./to-tap.ts";
+
+/** Segment size of a container that names none (RFC 9293 section 3.7.1). */
+const DEFAULT_MSS = 536;
+const MIN_MSS = 88;
+/** Window shifts beyond this are read as this (RFC 7323 section 2.3). */
+const MAX_SHIFT = 14;
+/** After this long without a word from either side, the container is asked whether it still knows. */
+export const IDLE_MS = 7_200_000;
+
+export class Handshake {
+  readonly #net: Net;
+  readonly #output: Output;
+  readonly #view: DataView;
+  readonly #c: Connections;
+  readonly #toTap: ToTap;
+  /** Ends a connection; with `abort` the host's peer sees a reset. */
+  readonly #close: (flow: FlowIndex, abort: boolean) => void;
+
+  constructor(
+    net: Net,
+    output: Output,
+    connections: Connections,
+    toTap: ToTap,
+    close: (flow: FlowIndex, abort: boolean) => void,
+  ) {
+    this.#net = net;
+    this.#output = output;
+    this.#view = net.host.arena.view;
+    this.#c = connections;
+    this.#toTap = toTap;
+    this.#close = close;
+  }
+
+  /** The container wants a new connection: the key holds its tuple, the SYN is at `at`. */
+  open(at: number): void {
+    const { flows, counters, host, rules } = this.#net;
+    const ports = flows.key[SideWord.Ports];
+    if (ports >>> 16 === 0 || (ports & 0xffff) === 0) return counters.add(Count.dropPort);
+    if (!isUnicast(flows.key, SideWord.Ours) || !isUnicast(flows.key, SideWord.Endpoint)) {
+      return counters.add(Count.dropIpAddress);
+    }
+    const flow = flows.allocate();
+    if (flow === NO_FLOW) return counters.add(Count.dropFlowTableFull);
+    flows.initiate(flow);
+    outboundTarget(rules, flows.key, false);
+    flows.target(flow);
+    flows.setType(flow, FlowType.Tcp);
+    const words = wordsOf((flow << 1) | TARGET);
+    const fd = host.openTcp(!isMapped(flows.sides, words + SideWord.Endpoint));
+    if (fd < 0) {
+      flows.cancel(flow);
+      return counters.add(Count.dropSocketLimit);
+    }
+    this.#initialize(flow, at);
+    const result = this.#connect(flow, fd);
+    if (result < 0 && result !== -Errno.EINPROGRESS) {
+      host.close(fd);
+      counters.add(Count.dropConnectFailed);
+      this.#refuse(flow, -result);
+      return flows.cancel(flow);
+    }
+    this.#net.socket[flow] = fd;
+    flows.hash(flow, INITIATING);
+    this.#chooseSequence(flow);
+    flows.activate(flow);
+    counters.add(Count.flowsOpened);
+    this.#net.timers.arm(flow, host.nowMs + IDLE_MS);
+    const watched = host.watch(fd, flow);
+    if (watched < 0) return this.#close(flow, true);
+    if (result >= 0) this.connected(flow, EpollEvent.Out);
+  }
+
+  #connect(flow: FlowIndex, fd: number): number {
+    const { flows, host, rules } = this.#net;
+    const words = wordsOf((flow << 1) | TARGET);
+    const family = familyRules(rules, !isMapped(flows.sides, words + SideWord.Endpoint));
+    if (!isLoopback(flows.sides, words + SideWord.Endpoint)) {
+      if (family.outboundInterface !== undefined) {
+        const bound = host.bindToDevice(fd, family.outboundInterface);
+        if (bound < 0) return bound;
+      }
+      if (family.outbound !== undefined) {
+        const bound = host.bind(fd, flow);
+        if (bound < 0) return bound;
+      }
+    }
+    return host.connect(fd, flow);
+  }
+
+  /** Fills the row from the container's SYN. */
+  #initialize(flow: FlowIndex, at: number): void {
+    const c = this.#c;
+    const { link, flows } = this.#net;
+    const view = this.#view;
+    // The row may still stand on the list of its former connection.
+    const ready = c.flags[flow] & Flag.Ready;
+    c.reset(flow);
+    c.flags[flow] = ready;
+    c.events[flow] = Event.Connecting;
+    c.activeAt[flow] = this.#net.host.nowMs;
+    c.rcvNxt[flow] = c.ackSent[flow] = seqAdd(tcpSequence(view, at), 1);
+    c.rcvAdvertised[flow] = c.rcvNxt[flow]!;
+    const mss = tcpMss(view, at);
+    const words = wordsOf(flow << 1);
+    const largest = link.mtu - (isMapped(flows.sides, words + SideWord.Ours) ? 40 : 60);
+    c.mss[flow] = Math.min(Math.max(mss < 0 ? DEFAULT_MSS : mss, MIN_MSS), Math.max(largest, MIN_MSS));
+    const shift = tcpWindowScale(view, at);
+    c.sndScale[flow] = Math.min(Math.max(shift, 0), MAX_SHIFT);
+    c.rcvScale[flow] = shift < 0 ? 0 : WINDOW_SHIFT;
+    c.sndWnd[flow] = tcpWindow(view, at);
+  }
+
+  /** Our initial sequence number: keyed hash of the tuple plus a clock of 32 ns ticks (RFC 6528). */
+  #chooseSequence(flow: FlowIndex): void {
+    const c = this.#c;
+    const { flows, host } = this.#net;
+    const ticks = host.nowMs * 31_250;
+    const sequence = seqAdd((flows.hashLow ^ flows.hashHigh) >>> 0, ticks % 0x100000000);
+    c.sndUna[flow] = c.sndNxt[flow] = c.sndMax[flow] = sequence;
+  }
+
+  /** The host's connect has ended, well or not. */
+  connected(flow: FlowIndex, events: number): void {
+    const c = this.#c;
+    const { host, socket } = this.#net;
+    if ((events & (EpollEvent.Error | EpollEvent.Hangup)) !== 0) {
+      const error = host.takeError(socket[flow]);
+      this.#net.counters.add(Count.dropConnectFailed);
+      this.#refuse(flow, error);
+      return this.#close(flow, false);
+    }
+    if ((events & EpollEvent.Out) === 0) return;
+    c.events[flow] = Event.SynAckSent;
+    this.#toTap.synAck(flow);
+  }
+
+  /** Makes a failed connect look inside as it does outside. */
+  #refuse(flow: FlowIndex, error: number): void {
+    const c = this.#c;
+    const isn = seqAdd(c.rcvNxt[flow], -1);
+    // The container's own time-out runs as long as the host's did; there is nothing to add.
+    if (error === Errno.ETIMEDOUT) return;
+    if (error === Errno.EHOSTUNREACH || error === Errno.ENETUNREACH) {
+      return sendUnreachable(this.#net, this.#output, flow, error, isn);
+    }
+    const words = wordsOf((flow << 1) | INITIATING);
+    this.#toTap.resetUnknown(words, 0, c.rcvNxt[flow], TcpFlag.Rst | TcpFlag.Ack);
+  }
+
+  /** The third segment of the handshake; false if it is not. */
+  established(flow: FlowIndex, at: number, flags: number): boolean {
+    const c = this.#c;
+    if ((flags & (TcpFlag.Syn | TcpFlag.Ack)) !== TcpFlag.Ack) return false;
+    const ack = tcpAcknowledgment(this.#view, at);
+    if (ack !== c.sndNxt[flow]) {
+      this.#net.counters.add(Count.dropTcpOutOfWindow);
+      return false;
+    }
+    c.sndUna[flow] = ack;
+    c.retries[flow] = 0;
+    c.retransmitAt[flow] = 0;
+    c.events[flow] = Event.Established;
+    c.flags[flow] |= Flag.Readable;
+    c.ackSent[flow] = c.rcvNxt[flow]!;
+    return true;
+  }
+}
