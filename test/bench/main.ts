@@ -1,0 +1,56 @@
+// `make bench`: compares a direct veth pair, bucatini, pasta and slirp4netns in one run. The process that is started
+// puts itself into new user, network, mount and PID namespaces and works there, so that everything it starts ends with it
+// and no traffic can leave; this first process only waits.
+import { spawn } from "node:child_process";
+import { Socket } from "node:net";
+import { parseOptions } from "./options.ts";
+import { runBench } from "./runner.ts";
+
+const INSIDE = "--inside";
+/** The pipe whose end tells the inner process that the outer one is gone. */
+const LIFELINE = 3;
+
+async function main(): Promise<number> {
+  const words = process.argv.slice(2);
+  if (words[0] === INSIDE) {
+    new Socket({ fd: LIFELINE }).resume().once("close", () => process.exit(130));
+    return runBench(parseOptions(words.slice(1), process.env));
+  }
+  parseOptions(words, process.env);
+  return inNamespaces([INSIDE, ...words]);
+}
+
+async function inNamespaces(words: readonly string[]): Promise<number> {
+  const unshare = [
+    "--user",
+    "--map-root-user",
+    "--net",
+    "--mount",
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "--mount-proc",
+  ];
+  const node = [process.execPath, "--import", "tsx", new URL(import.meta.url).pathname];
+  const child = spawn("unshare", [...unshare, "--", ...node, ...words], {
+    stdio: ["ignore", "inherit", "inherit", "pipe"],
+  });
+  // The inner process gets a terminal's Ctrl-C too and reports what it has; the lifeline ends it in any case.
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(signal, () =>
+      setTimeout(() => child.stdio[LIFELINE]?.destroy(), signal === "SIGINT" ? 3000 : 0),
+    );
+  }
+  return new Promise((resolve, reject) => {
+    child.once("error", (cause) => reject(new Error("cannot start unshare (package util-linux)", { cause })));
+    child.once("exit", (code) => resolve(code ?? 130));
+  });
+}
+
+try {
+  // The lifeline would keep the process.
+  process.exit(await main());
+} catch (error) {
+  console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);
+  process.exit(1);
+}
