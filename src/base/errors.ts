@@ -48,6 +48,6 @@ export class SysError extends Error {
 
 /** The `code` of an error of node:fs, of a SysError or of an AppError; else its text. */
 export function errorCode(error: unknown): string {
-  if (error instanceof Error && "code" in error && typeof error.code === "string") return error.code;
-  return String(error);
+  const hasCode = typeof error === "object" && error !== null && "code" in error;
+  return hasCode && typeof error.code === "string" ? error.code : String(error);
 }

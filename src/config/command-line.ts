@@ -49,7 +49,9 @@ export function parseArguments(args: readonly string[], specs: readonly OptionSp
 function findOption(arg: string, specs: readonly OptionSpec[]): { spec: OptionSpec; inline?: string } {
   const equals = arg.indexOf("=");
   const word = equals < 0 ? arg : arg.slice(0, equals);
-  const spec = specs.find((each) => word === `--${each.name}` || word === `-${each.short}`);
+  const spec = specs.find(
+    (each) => word === `--${each.name}` || (each.short !== undefined && word === `-${each.short}`),
+  );
   if (spec === undefined) throw usage(`unknown option ${word}${suggestion(word, specs)}`);
   return equals < 0 ? { spec } : { spec, inline: arg.slice(equals + 1) };
 }

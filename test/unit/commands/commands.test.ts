@@ -1,0 +1,97 @@
+import { expect, test } from "@jest/globals";
+import { checkTun } from "../../../src/commands/check-tun.ts";
+import { findEngine } from "../../../src/commands/find-engine.ts";
+import { attachRequest, ATTACH_OPTIONS, runRequest, RUN_OPTIONS } from "../../../src/commands/options.ts";
+import { table } from "../../../src/commands/output.ts";
+import { outline } from "../../../src/commands/status.ts";
+import { COMMANDS } from "../../../src/commands/table.ts";
+import { parseArguments } from "../../../src/config/command-line.ts";
+import type { EngineTarget, FoundEngine } from "../../../src/runtime/state-directory.ts";
+
+const attach = (...args: string[]) => attachRequest(parseArguments(args, ATTACH_OPTIONS));
+const run = (...args: string[]) => runRequest(parseArguments(args, RUN_OPTIONS));
+
+function engine(id: string, target: EngineTarget): FoundEngine {
+  const state = {
+    version: "1",
+    id,
+    pid: 1,
+    startTime: "1",
+    phase: "running" as const,
+    target,
+    createdAt: "",
+  };
+  return { directory: `/run/${id}`, state };
+}
+
+test("attach takes a process or a namespace", () => {
+  expect(attach("4711")).toMatchObject({ target: { pid: 4711 }, foreground: false });
+  expect(attach("--netns", "blue", "--foreground")).toMatchObject({
+    target: { netns: "blue" },
+    foreground: true,
+  });
+  for (const args of [[], ["1", "2"], ["--netns", "blue", "1"]]) {
+    expect(() => attach(...args)).toThrow("attach needs either a process id or --netns");
+  }
+  for (const text of ["blue", "0", "-1x", "1e3", "99999999999"]) {
+    expect(() => attach("--", text)).toThrow(`${text} is no process id`);
+  }
+});
+
+test("run takes a command, else the person's shell", () => {
+  expect(run("-4", "curl", "-s").command).toEqual(["curl", "-s"]);
+  expect(run().command).toEqual([process.env["SHELL"] ?? "/bin/sh"]);
+});
+
+test("names are checked and log files made absolute", () => {
+  expect(run("--name", "web-1", "--log-file", "x.log")).toMatchObject({
+    name: "web-1",
+    logFile: `${process.cwd()}/x.log`,
+  });
+  for (const bad of ["", "..", "a/b", "-a", "x".repeat(65)]) {
+    expect(() => run(`--name=${bad}`)).toThrow("a name has 1 to 64 letters");
+  }
+});
+
+test("an engine is found by identifier, then by process, then by namespace", () => {
+  const engines = [
+    engine("one", { kind: "pid", pid: 20 }),
+    engine("20", { kind: "netns", path: "/run/netns/blue" }),
+    engine("three", { kind: "run", pid: 30 }),
+  ];
+  expect(findEngine("20", engines).state.id).toBe("20");
+  expect(findEngine("30", engines).state.id).toBe("three");
+  expect(findEngine("blue", engines).state.id).toBe("20");
+  expect(findEngine("/run/netns/blue", engines).state.id).toBe("20");
+  expect(() => findEngine("red", engines)).toThrow("cannot find an engine for red");
+});
+
+test("status is an outline of what the engine answers", () => {
+  expect(
+    outline({ id: "one", pid: 1, counters: { dropArp: 2, none: {} }, list: ["a", 1], nothing: null }),
+  ).toEqual(["id: one", "pid: 1", "counters:", "  dropArp: 2", "  none:", "list: a, 1", "nothing: null"]);
+});
+
+test("tables are aligned", () => {
+  expect(
+    table([
+      ["A", "LONG"],
+      ["abc", "d"],
+    ]),
+  ).toBe("A    LONG\nabc  d");
+});
+
+test("every command has a name of its own, and every option a help text", () => {
+  const names = COMMANDS.map(({ name }) => name);
+  expect(new Set(names).size).toBe(names.length);
+  for (const { options } of COMMANDS) {
+    expect(new Set(options.map(({ name }) => name)).size).toBe(options.length);
+    for (const { help } of options) expect(help).not.toBe("");
+  }
+});
+
+test("a machine without TUN is told what to do", () => {
+  expect(() => checkTun("/nonexistent/tun")).toThrow(
+    'it does not exist; load the module with "modprobe tun" as root',
+  );
+});

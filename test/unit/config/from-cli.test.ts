@@ -1,0 +1,98 @@
+import { expect, test } from "@jest/globals";
+import { parseArguments } from "../../../src/config/command-line.ts";
+import { NETWORK_OPTIONS, networkOptions, ofFamily } from "../../../src/config/from-cli.ts";
+import { DEFAULT_NETWORK, type NetworkOptions } from "../../../src/config/options.ts";
+
+const ask = (...args: string[]): NetworkOptions => networkOptions(parseArguments(args, NETWORK_OPTIONS));
+
+test("nothing asked for gives the defaults", () => {
+  expect(ask()).toEqual(DEFAULT_NETWORK);
+});
+
+test("addresses are checked and brought into canonical form", () => {
+  expect(ask("--address", "10.0.2.15/24", "--address=2001:DB8:0::1/64").addresses).toEqual([
+    "10.0.2.15/24",
+    "2001:db8::1/64",
+  ]);
+  expect(ask("--address", "10.0.2.15").addresses).toEqual(["10.0.2.15"]);
+  for (const bad of [
+    "10.0.2.256/24",
+    "10.0.2.15/33",
+    "0.0.0.0/8",
+    "127.0.0.1/8",
+    "224.0.0.1/4",
+    "::/64",
+    "eth0",
+    "",
+  ]) {
+    expect(() => ask("--address", bad)).toThrow(`--address ${bad}: not an address`);
+  }
+});
+
+test("of options with one value for each family, the last one counts", () => {
+  const { gateways } = ask("--gateway=10.0.0.1", "--gateway=fe80::1", "--gateway=10.0.0.2");
+  expect(gateways.toSorted()).toEqual(["10.0.0.2", "fe80::1"]);
+  expect(ask("--outbound", "192.0.2.7").outbound).toEqual(["192.0.2.7"]);
+});
+
+test("families are switched off, never both, and nothing of one that is off is accepted", () => {
+  expect(ask("-4")).toMatchObject({ ipv4: true, ipv6: false });
+  expect(ask("--ipv6-only")).toMatchObject({ ipv4: false, ipv6: true });
+  expect(() => ask("-4", "-6")).toThrow("leave no network");
+  expect(() => ask("-4", "--gateway", "fe80::1")).toThrow("fe80::1 is given, but --ipv4-only");
+  expect(() => ask("-6", "--address", "10.0.0.1/8")).toThrow("10.0.0.1/8 is given, but --ipv6-only");
+});
+
+test("mappings take an address of each family, or none", () => {
+  expect(ask("--map-host-loopback", "10.0.0.9").mapHostLoopback).toEqual(["10.0.0.9"]);
+  expect(ask("--map-host-loopback", "none")).toMatchObject({ mapHostLoopback: "none", mapGateway: false });
+  expect(ask("--no-map-gw")).toMatchObject({ mapHostLoopback: [], mapGateway: false });
+  expect(ask("--map-guest-addr=169.254.1.2").mapGuest).toEqual(["169.254.1.2"]);
+  expect(ask("--dns-forward", "none").dnsForward).toBe("none");
+  expect(ask("--dns-forward", "none", "--dns-forward", "10.0.0.53").dnsForward).toEqual(["10.0.0.53"]);
+  expect(ask().dnsForward).toBeUndefined();
+  expect(() => ask("--map-host-loopback", "127.0.0.1")).toThrow("never leaves the container");
+  expect(() => ask("--map-guest-addr", "255.255.255.255")).toThrow("not the address of a host");
+});
+
+test("resolvers outside may be on the loopback", () => {
+  expect(ask("--dns-host", "127.0.0.53", "--dns-host", "::1").dnsHosts).toEqual(["127.0.0.53", "::1"]);
+});
+
+test("numbers have ranges", () => {
+  expect(ask("--mtu", "0").mtu).toBe(0);
+  expect(ask("--mtu", "65520").mtu).toBe(65_520);
+  expect(ask("--flows", "16").flows).toBe(16);
+  for (const bad of ["67", "65521", "-1", "1e3", "0x100", "", "99999999999"]) {
+    expect(() => ask(`--mtu=${bad}`)).toThrow(`--mtu ${bad}: not a number from 68 to 65520`);
+  }
+  expect(() => ask("--flows", "0")).toThrow("--flows 0: not a number");
+});
+
+test("names and MAC addresses are those that Linux accepts", () => {
+  expect(ask("--mac", "9A-55-00-00-00-01").mac).toBe("9a:55:00:00:00:01");
+  for (const bad of ["01:00:00:00:00:00", "00:00:00:00:00:00", "9a:55", "x"]) {
+    expect(() => ask("--mac", bad)).toThrow(`--mac ${bad}: not the MAC address`);
+  }
+  expect(ask("--ifname", "eth0", "--interface", "br-lan.2", "--outbound-if", "wg0")).toMatchObject({
+    interfaceName: "eth0",
+    template: "br-lan.2",
+    outboundInterface: "wg0",
+  });
+  for (const bad of ["", ".", "..", "a/b", "a:b", "a b", "0123456789abcdef"]) {
+    expect(() => ask(`--ifname=${bad}`)).toThrow("not an interface name");
+  }
+});
+
+test("log levels are known words", () => {
+  expect(ask("--log-level", "trace").logLevel).toBe("trace");
+  expect(() => ask("--log-level", "loud")).toThrow(
+    "--log-level loud: not one of error, warn, info, debug, trace",
+  );
+});
+
+test("the address of a family is found among several", () => {
+  expect(ofFamily(["fe80::1", "10.0.0.1/8"], false)).toBe("10.0.0.1/8");
+  expect(ofFamily(["fe80::1", "10.0.0.1/8"], true)).toBe("fe80::1");
+  expect(ofFamily([], true)).toBeUndefined();
+});
