@@ -1,0 +1,130 @@
+/**
+ * Everything a protocol works with, around a fake host. The container is 192.0.2.10 or 2001:db8::10 with the
+ * MAC address 02:00:00:00:00:10; we are 192.0.2.1 and fe80::1 with 9a:55:9a:55:9a:55.
+ */
+import { parseIp } from "../../src/base/address.ts";
+import { Counters } from "../../src/base/counters.ts";
+import { FlowTable } from "../../src/flow/table.ts";
+import { TimerWheel } from "../../src/flow/timers.ts";
+import type { AddressRules, FamilyRules } from "../../src/forward/address-rules.ts";
+import type { Log } from "../../src/log/logger.ts";
+import { FRAGMENT_SLOT_LENGTH, FRAGMENT_SLOTS } from "../../src/proto/fragments.ts";
+import type { Link } from "../../src/proto/link.ts";
+import { type ArenaPlan, type Net, OUT_HEADROOM, OUT_PAYLOAD } from "../../src/proto/net.ts";
+import { describeFrame } from "../../src/wire/describe.ts";
+import { VNET_LENGTH } from "../../src/wire/vnet.ts";
+import { FakeHost } from "./fake-host.ts";
+
+export const GUEST_4 = "192.0.2.10";
+export const GUEST_6 = "2001:db8::10";
+export const GATEWAY_4 = "192.0.2.1";
+export const GATEWAY_6 = "fe80::1";
+
+export interface FakeNetOptions {
+  /** Rows of the flow table. */
+  capacity?: number;
+  offload?: boolean;
+  udpOffload?: boolean;
+}
+
+export class FakeNet implements Net {
+  readonly flows: FlowTable;
+  readonly timers: TimerWheel;
+  readonly host: FakeHost;
+  readonly counters = new Counters();
+  readonly link: Link;
+  readonly rules: AddressRules;
+  readonly log: Log;
+  readonly plan: ArenaPlan;
+  readonly packet = { hopLimit: 64, dontFragment: true, segment: 0 };
+  readonly socket: Int32Array;
+  /** Warnings and errors that were logged. */
+  readonly messages: string[] = [];
+
+  constructor({ capacity = 64, offload = true, udpOffload = true }: FakeNetOptions = {}) {
+    this.flows = new FlowTable(capacity, Uint32Array.of(1, 2, 3, 4));
+    this.plan = layOut();
+    this.host = new FakeHost(this.flows, this.plan.fragmentsAt + this.plan.fragmentsLength);
+    this.timers = new TimerWheel(capacity, this.host.nowMs);
+    this.socket = new Int32Array(capacity).fill(-1);
+    this.link = {
+      mtu: 1500,
+      ourMac: Uint8Array.of(0x9a, 0x55, 0x9a, 0x55, 0x9a, 0x55),
+      guestMac: Uint8Array.of(2, 0, 0, 0, 0, 0x10),
+      v4: { enabled: true, ours: ip(GATEWAY_4), assigned: [ip(GUEST_4)] },
+      v6: { enabled: true, ours: ip(GATEWAY_6), assigned: [ip(GUEST_6)] },
+      offload,
+      udpOffload,
+    };
+    this.rules = { v4: noRules(), v6: noRules(), dnsServers: [] };
+    const note = (message: string): void => void this.messages.push(message);
+    this.log = {
+      traceOn: false,
+      debugOn: false,
+      error: note,
+      warn: note,
+      info: ignore,
+      debug: ignore,
+      trace: ignore,
+    };
+  }
+
+  /** Lets time pass; call what is due afterwards. */
+  advance(milliseconds: number): void {
+    this.host.nowMs += milliseconds;
+  }
+
+  /** Describes the frames to the container since the last call. */
+  takeFrames(): string[] {
+    return this.host.frames.splice(0).map((frame) => {
+      const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+      return describeFrame(view, VNET_LENGTH, frame.byteLength);
+    });
+  }
+
+  /** Puts a frame into the receive area; returns its end. It starts at `plan.receiveAt`. */
+  place(frame: Uint8Array, at: number = this.plan.receiveAt): number {
+    this.host.arena.bytes.set(frame, at);
+    return at + frame.length;
+  }
+
+  /** The flows there are, in order. */
+  openFlows(): number[] {
+    const open: number[] = [];
+    this.flows.forEach((flow) => open.push(flow));
+    return open;
+  }
+}
+
+/** An address from its text. */
+export function ip(text: string): Uint32Array {
+  const words = parseIp(text);
+  if (words === undefined) throw new Error(`not an address: ${text}`);
+  return words;
+}
+
+const ignore = (): void => {};
+
+const noRules = (): FamilyRules => ({
+  mapHostLoopback: undefined,
+  mapGuest: undefined,
+  guest: undefined,
+  dnsMatch: undefined,
+  outbound: undefined,
+  outboundInterface: undefined,
+});
+
+function layOut(): ArenaPlan {
+  const receiveLength = 1024 * 1024;
+  const sendLength = OUT_HEADROOM + OUT_PAYLOAD + 64;
+  const poolLength = 1024 * 1024;
+  return {
+    receiveAt: 0,
+    receiveLength,
+    sendAt: receiveLength,
+    poolAt: receiveLength + sendLength,
+    poolLength,
+    fragmentsAt: receiveLength + sendLength + poolLength,
+    fragmentsLength: FRAGMENT_SLOTS * FRAGMENT_SLOT_LENGTH,
+  };
+}
