@@ -257,3 +257,5 @@ export const RLIMIT_CORE = 4;
 /* asm-generic/unistd.h, asm/unistd_64.h: numbers since Linux 5.1 are the same everywhere */
 export const SYS_PIDFD_SEND_SIGNAL = 424;
 export const SYS_PIDFD_OPEN = 434;
+/** Older, so each machine has its own. */
+export const SYS_SECCOMP: number = process.arch === "x64" ? 317 : 277;

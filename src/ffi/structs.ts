@@ -76,3 +76,11 @@ export const itimerspec = struct("itimerspec", 32, {
 });
 /** poll(2) */
 export const pollfd = struct("pollfd", 8, { fd: "u32", events: "u16", returned: "u16" });
+/** seccomp(2): one instruction, and the program. */
+export const sockFilter = struct("sock_filter", 8, {
+  code: "u16",
+  ifTrue: "u8",
+  ifFalse: "u8",
+  value: "u32",
+});
+export const sockFprog = struct("sock_fprog", 16, { length: "u16", filter: "u64" });

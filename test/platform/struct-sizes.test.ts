@@ -1,10 +1,7 @@
 /** We rely on: our layouts of kernel structures are those of the C compiler. */
 import { expect, test } from "@jest/globals";
-import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import * as s from "../../src/ffi/structs.ts";
+import { evaluate, hasCompiler } from "./compiler.ts";
 
 /** For each structure: how C calls it, our layout, and the C name of each field. */
 const STRUCTS: [string, Record<string, number>, Record<string, string>][] = [
@@ -51,12 +48,23 @@ const STRUCTS: [string, Record<string, number>, Record<string, string>][] = [
     s.capData,
     { effective: "effective", permitted: "permitted", inheritable: "inheritable" },
   ],
+  [
+    "struct itimerspec",
+    s.itimerspec,
+    {
+      intervalSeconds: "it_interval.tv_sec",
+      valueSeconds: "it_value.tv_sec",
+      valueNanoseconds: "it_value.tv_nsec",
+    },
+  ],
+  ["struct pollfd", s.pollfd, { fd: "fd", events: "events", returned: "revents" }],
+  ["struct sock_filter", s.sockFilter, { code: "code", ifTrue: "jt", ifFalse: "jf", value: "k" }],
+  ["struct sock_fprog", s.sockFprog, { length: "len", filter: "filter" }],
   ["struct rlimit", s.rlimit, { soft: "rlim_cur", hard: "rlim_max" }],
 ];
 
 const HEADERS = [
   "stddef.h",
-  "stdio.h",
   "sys/epoll.h",
   "sys/resource.h",
   "sys/socket.h",
@@ -66,34 +74,24 @@ const HEADERS = [
   "time.h",
   "linux/capability.h",
   "linux/errqueue.h",
+  "linux/filter.h",
+  "poll.h",
   "linux/netlink.h",
 ];
 
-const hasCompiler = spawnSync("cc", ["--version"]).status === 0;
-
 (hasCompiler ? test : test.skip)("sizes and offsets equal those of the C compiler", () => {
-  const lines: string[] = [];
+  const expressions: string[] = [];
   const ours: number[] = [];
   for (const [type, layout, fields] of STRUCTS) {
-    lines.push(`sizeof(${type})`);
+    expressions.push(`sizeof(${type})`);
     ours.push(layout.size);
     for (const [field, cField] of Object.entries(fields)) {
-      lines.push(`offsetof(${type}, ${cField})`);
+      expressions.push(`offsetof(${type}, ${cField})`);
       ours.push(layout[field]);
     }
   }
-  const directory = mkdtempSync(join(tmpdir(), "bucatini-structs-"));
-  try {
-    const program = join(directory, "sizes");
-    const prints = lines.map((line) => `printf("%zu\\n", ${line});`).join("\n");
-    const includes = HEADERS.map((name) => `#include <${name}>`).join("\n");
-    const source = `#define _GNU_SOURCE\n${includes}\nint main(void) {\n${prints}\nreturn 0; }\n`;
-    execFileSync("cc", ["-x", "c", "-o", program, "-"], { input: source });
-    const theirs = execFileSync(program, { encoding: "utf8" }).trim().split("\n").map(Number);
-    const name = (value: number, i: number): string => `${lines[i]} = ${value}`;
-    // oxlint-disable-next-line jest/no-standalone-expect -- skipped where there is no compiler
-    expect(ours.map(name)).toEqual(theirs.map(name));
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
+  const theirs = evaluate(expressions, HEADERS);
+  const name = (value: number, i: number): string => `${expressions[i]} = ${value}`;
+  // oxlint-disable-next-line jest/no-standalone-expect -- skipped where there is no compiler
+  expect(ours.map(name)).toEqual(theirs.map(name));
 });
