@@ -10,6 +10,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
@@ -23,11 +24,14 @@ import { rolldown } from "rolldown";
 const ROOT = dirname(fileURLToPath(import.meta.url));
 const GENERATED = join(ROOT, "src/config/generated");
 const DIST = join(ROOT, "dist");
+/** Built here and then put in place at once, so that dist/ is never half of it. */
+const BUILD = join(ROOT, "node_modules/.dist");
 
 /** Entry, output, and whether it is started by name. A source that does not exist yet is left out. */
 const BUNDLES = [
   { entry: "src/main.ts", file: "bin/bucatini", executable: true },
   { entry: "src/runtime/launcher-main.ts", file: "lib/launcher.cjs", executable: false },
+  { entry: "src/commands/tour-inside.ts", file: "lib/tour-inside.cjs", executable: false },
   { entry: "src/engine/main.ts", file: "lib/engine.cjs", executable: false },
   { entry: "plugin/main.ts", file: "cni/bucatini", executable: true },
   { entry: "hooks/main.ts", file: "hooks/bucatini-oci-hook", executable: true },
@@ -88,7 +92,7 @@ async function bundle({ entry, file, executable }) {
       if (level === "warn") throw new Error(`${entry}: ${log.message}`);
     },
   });
-  const path = join(DIST, file);
+  const path = join(BUILD, file);
   await build.write({
     file: path,
     format: "cjs",
@@ -109,7 +113,7 @@ function copyNative() {
       const folder = `${libc === "glibc" ? "linux" : "musl"}_${arch}`;
       const from = join(ROOT, "node_modules/@koromix", `koffi-linux-${arch}`, folder, "koffi.node");
       if (!existsSync(from)) continue;
-      copyFileSync(from, join(DIST, "lib", `koffi-${arch}-${libc}.node`));
+      copyFileSync(from, join(BUILD, "lib", `koffi-${arch}-${libc}.node`));
       copied++;
     }
   }
@@ -118,11 +122,13 @@ function copyNative() {
 
 generate();
 if (process.argv[2] !== "gen") {
-  rmSync(DIST, { recursive: true, force: true });
-  mkdirSync(join(DIST, "lib"), { recursive: true });
-  // Files without an ending are CommonJS wherever dist/ lies, below a package of modules too.
-  writeFileSync(join(DIST, "package.json"), '{ "type": "commonjs" }\n');
-  copyFileSync(join(ROOT, "src/runtime/container-init.sh"), join(DIST, "lib/container-init.sh"));
+  rmSync(BUILD, { recursive: true, force: true });
+  mkdirSync(join(BUILD, "lib"), { recursive: true });
   copyNative();
+  copyFileSync(join(ROOT, "src/runtime/container-init.sh"), join(BUILD, "lib/container-init.sh"));
   for (const each of BUNDLES.filter(({ entry }) => existsSync(join(ROOT, entry)))) await bundle(each);
+  // Files without an ending are CommonJS wherever dist/ lies, below a package of modules too.
+  writeFileSync(join(BUILD, "package.json"), '{ "type": "commonjs" }\n');
+  rmSync(DIST, { recursive: true, force: true });
+  renameSync(BUILD, DIST);
 }

@@ -26,6 +26,8 @@ export const ATTACH_OPTIONS: readonly OptionSpec[] = [
 
 export const REPORT_OPTIONS: readonly OptionSpec[] = [{ name: "json", help: "as JSON" }];
 
+export const TOUR_OPTIONS: readonly OptionSpec[] = NETWORK_OPTIONS.filter(({ name }) => name === "log-level");
+
 interface StartRequest {
   network: NetworkOptions;
   /** --name */

@@ -4,7 +4,14 @@
  */
 import type { OptionSpec, ParsedArguments } from "../config/command-line.ts";
 import { VERSION } from "../config/generated/version.ts";
-import { ATTACH_OPTIONS, attachRequest, REPORT_OPTIONS, RUN_OPTIONS, runRequest } from "./options.ts";
+import {
+  ATTACH_OPTIONS,
+  attachRequest,
+  REPORT_OPTIONS,
+  RUN_OPTIONS,
+  runRequest,
+  TOUR_OPTIONS,
+} from "./options.ts";
 import { print } from "./output.ts";
 
 export interface Command {
@@ -60,6 +67,13 @@ export const COMMANDS: readonly Command[] = [
     help: "what an engine says of itself, counters included",
     options: REPORT_OPTIONS,
     start: async (parsed) => (await import("./status.ts")).status(parsed),
+  },
+  {
+    name: "tour",
+    synopsis: "",
+    help: "prove on this machine that containers are connected, and show how",
+    options: TOUR_OPTIONS,
+    start: async (parsed) => (await import("./tour.ts")).tour(parsed),
   },
   {
     name: "help",

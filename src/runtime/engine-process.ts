@@ -14,7 +14,7 @@ const OPTIONS_FD = 3;
 
 /** Engines keep little garbage; small young generations and one helper thread keep their memory low. */
 const NODE_OPTIONS = ["--max-semi-space-size=1", "--v8-pool-size=1", "--stack-trace-limit=30"];
-const ENVIRONMENT = { UV_THREADPOOL_SIZE: "1" };
+const ENVIRONMENT = { UV_THREADPOOL_SIZE: "1", MALLOC_MMAP_THRESHOLD_: "32768", MALLOC_TRIM_THRESHOLD_: "65536", MALLOC_TOP_PAD_: "4096" };
 
 const READY_TIMEOUT_MS = 15_000;
 /** How much of the log is worth quoting when the engine fails before it is ready. */

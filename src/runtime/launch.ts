@@ -15,6 +15,7 @@ import {
   type WatchOptions,
 } from "../config/options.ts";
 import type { ResolvConf } from "../config/resolv-conf.ts";
+import { specialRoutes } from "../config/special-routes.ts";
 import { Netlink } from "../kernel/netlink.ts";
 import { openTapIn, type Netns } from "../kernel/namespace.ts";
 import { openRouteSocketIn } from "../kernel/route-socket.ts";
@@ -63,6 +64,8 @@ export async function launch(request: LaunchRequest, netns: Netns, stderr = 2): 
     const hostNetlink = Netlink.open();
     closeLater("the host's netlink socket", hostNetlink.fd);
     const { plan, notes } = makePlan(hostNetlink, request.network);
+    const rules = ruleOptions(request, plan, readResolvConf());
+    addSpecialRoutes(plan, rules);
     // The interface inside goes away with the last descriptor of the TAP.
     const tap = await openTapIn(netns, plan.interfaceName, { wantOffload: request.network.offload });
     closeLater("the TAP", tap.fd);
@@ -74,7 +77,7 @@ export async function launch(request: LaunchRequest, netns: Netns, stderr = 2): 
     const log = openEngineLog(request) ?? stderr;
     if (log !== stderr) closeLater("the log", log);
     const pid = await startEngine(
-      engineOptions(request, plan, tap.name),
+      engineOptions(request, plan, rules, tap.name),
       {
         tap: tap.fd,
         hostNetlink: hostNetlink.fd,
@@ -118,6 +121,7 @@ function openEngineLog({ logFile, foreground, engine }: LaunchRequest): number |
 function engineOptions(
   request: LaunchRequest,
   plan: NetworkPlan,
+  rules: RuleOptions,
   interfaceName: string,
 ): Omit<EngineOptions, "fds"> {
   const { network, engine, watch } = request;
@@ -126,13 +130,27 @@ function engineOptions(
     plan,
     interfaceName,
     mtu: plan.mtu === 0 ? TAP_DEFAULT_MTU : plan.mtu,
-    rules: ruleOptions(request, plan, readResolvConf()),
+    rules,
     watch,
     stateDirectory: engine.directory,
     logLevel: network.logLevel,
     offload: network.offload,
     limits: { flows: network.flows, pendingBytes: DEFAULT_PENDING_BYTES },
   };
+}
+
+/** A container must reach what stands for resolver and host even where the host's routes lead nowhere. */
+function addSpecialRoutes(plan: NetworkPlan, rules: RuleOptions): void {
+  const addresses4 = [rules.dnsMatch4, rules.mapHostLoopback4, rules.mapGuest4];
+  const addresses6 = [rules.dnsMatch6, rules.mapHostLoopback6, rules.mapGuest6];
+  for (const [family, familyPlan, addresses] of [
+    [4, plan.ipv4, addresses4],
+    [6, plan.ipv6, addresses6],
+  ] as const) {
+    if (!familyPlan.enabled) continue;
+    const special = addresses.filter((each) => each !== undefined);
+    familyPlan.routes.push(...specialRoutes(family, familyPlan, special));
+  }
 }
 
 /** The rules of forwarding that options and plan come to. */
