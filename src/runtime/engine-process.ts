@@ -14,7 +14,11 @@ const OPTIONS_FD = 3;
 
 /** Engines keep little garbage; small young generations and one helper thread keep their memory low. */
 const NODE_OPTIONS = ["--max-semi-space-size=1", "--v8-pool-size=1", "--stack-trace-limit=30"];
-const ENVIRONMENT = { UV_THREADPOOL_SIZE: "1", MALLOC_MMAP_THRESHOLD_: "32768", MALLOC_TRIM_THRESHOLD_: "65536", MALLOC_TOP_PAD_: "4096" };
+/**
+ * The columns of the flow table are large and mostly untouched. Each in a mapping of its own (mallopt(3)), they cost
+ * nothing until they are used; in glibc's heap they would be cleared, and so paid for, at once.
+ */
+const ENVIRONMENT = { UV_THREADPOOL_SIZE: "1", MALLOC_MMAP_THRESHOLD_: "65536", MALLOC_TRIM_THRESHOLD_: "65536" };
 
 const READY_TIMEOUT_MS = 15_000;
 /** How much of the log is worth quoting when the engine fails before it is ready. */
