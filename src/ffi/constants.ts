@@ -19,16 +19,12 @@ export const EEXIST = 17;
 export const ENODEV = 19;
 export const EINVAL = 22;
 export const EMFILE = 24;
-export const ENOTTY = 25;
 export const ENOSPC = 28;
 export const EPIPE = 32;
-export const ENOSYS = 38;
-export const ENODATA = 61;
 export const ENOPROTOOPT = 92;
 export const EOPNOTSUPP = 95;
 export const EADDRINUSE = 98;
 export const EADDRNOTAVAIL = 99;
-export const ENETDOWN = 100;
 export const ENETUNREACH = 101;
 export const ECONNRESET = 104;
 export const ENOBUFS = 105;
@@ -42,20 +38,11 @@ export const EMSGSIZE = 90;
 export const O_RDONLY = 0;
 export const O_WRONLY = 1;
 export const O_RDWR = 2;
-export const O_CREAT = 0o100;
-export const O_EXCL = 0o200;
 export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
-export const O_PATH = 0o10000000;
-export const F_GETFD = 1;
 export const F_SETFD = 2;
-export const F_GETFL = 3;
-export const F_SETFL = 4;
-export const F_DUPFD_CLOEXEC = 1030;
 export const F_SETPIPE_SZ = 1031;
-export const F_GETPIPE_SZ = 1032;
 export const FD_CLOEXEC = 1;
-export const SPLICE_F_MOVE = 1;
 export const SPLICE_F_NONBLOCK = 2;
 export const SPLICE_F_MORE = 4;
 
@@ -74,40 +61,26 @@ export const EPOLL_CTL_ADD = 1;
 export const EPOLL_CTL_DEL = 2;
 export const EPOLL_CTL_MOD = 3;
 export const EPOLLIN = 0x001;
-export const EPOLLPRI = 0x002;
 export const EPOLLOUT = 0x004;
 export const EPOLLERR = 0x008;
 export const EPOLLHUP = 0x010;
 export const EPOLLRDHUP = 0x2000;
-export const EPOLLEXCLUSIVE = 1 << 28;
-export const EPOLLONESHOT = 1 << 30;
 export const EPOLLET = 1 << 31;
 
-/* linux/time.h, linux/timerfd.h, linux/eventfd.h, linux/signalfd.h */
-export const CLOCK_REALTIME = 0;
+/* linux/time.h, linux/timerfd.h */
 export const CLOCK_MONOTONIC = 1;
 export const TFD_NONBLOCK = O_NONBLOCK;
 export const TFD_CLOEXEC = O_CLOEXEC;
-export const EFD_NONBLOCK = O_NONBLOCK;
-export const EFD_CLOEXEC = O_CLOEXEC;
-export const SFD_NONBLOCK = O_NONBLOCK;
-export const SFD_CLOEXEC = O_CLOEXEC;
 
 /* linux/inotify.h */
 export const IN_NONBLOCK = O_NONBLOCK;
 export const IN_CLOEXEC = O_CLOEXEC;
-export const IN_MODIFY = 0x2;
-export const IN_ATTRIB = 0x4;
-export const IN_CLOSE_WRITE = 0x8;
 export const IN_MOVED_FROM = 0x40;
 export const IN_MOVED_TO = 0x80;
 export const IN_CREATE = 0x100;
 export const IN_DELETE = 0x200;
 export const IN_DELETE_SELF = 0x400;
 export const IN_MOVE_SELF = 0x800;
-export const IN_UNMOUNT = 0x2000;
-export const IN_Q_OVERFLOW = 0x4000;
-export const IN_IGNORED = 0x8000;
 export const IN_ONLYDIR = 0x1000000;
 
 /* linux/socket.h, asm-generic/socket.h */
@@ -121,29 +94,19 @@ export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
 export const SOCK_NONBLOCK = O_NONBLOCK;
 export const SOCK_CLOEXEC = O_CLOEXEC;
-export const SHUT_RD = 0;
 export const SHUT_WR = 1;
-export const SHUT_RDWR = 2;
-export const SOMAXCONN = 4096;
 export const MSG_PEEK = 0x2;
-export const MSG_CTRUNC = 0x8;
 export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_ERRQUEUE = 0x2000;
 export const MSG_NOSIGNAL = 0x4000;
-export const MSG_MORE = 0x8000;
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
-export const SO_TYPE = 3;
 export const SO_ERROR = 4;
 export const SO_BROADCAST = 6;
-export const SO_SNDBUF = 7;
-export const SO_RCVBUF = 8;
 export const SO_KEEPALIVE = 9;
 export const SO_LINGER = 13;
-export const SO_REUSEPORT = 15;
 export const SO_BINDTODEVICE = 25;
-export const SO_RCVBUFFORCE = 33;
 export const SO_PEEK_OFF = 42;
 
 /* linux/in.h, linux/in6.h */
@@ -157,8 +120,6 @@ export const IP_TTL = 2;
 export const IP_PKTINFO = 8;
 export const IP_MTU_DISCOVER = 10;
 export const IP_RECVERR = 11;
-export const IP_MTU = 14;
-export const IP_FREEBIND = 15;
 export const IP_MULTICAST_TTL = 33;
 export const IP_PMTUDISC_DONT = 0;
 export const IP_PMTUDISC_DO = 2;
@@ -169,11 +130,8 @@ export const IPV6_MTU = 24;
 export const IPV6_RECVERR = 25;
 export const IPV6_V6ONLY = 26;
 export const IPV6_RECVPKTINFO = 49;
-export const IPV6_PKTINFO = 50;
-export const IPV6_FREEBIND = 78;
 
 /* linux/errqueue.h */
-export const SO_EE_ORIGIN_NONE = 0;
 export const SO_EE_ORIGIN_LOCAL = 1;
 export const SO_EE_ORIGIN_ICMP = 2;
 export const SO_EE_ORIGIN_ICMP6 = 3;
@@ -181,11 +139,7 @@ export const SO_EE_ORIGIN_ICMP6 = 3;
 /* linux/tcp.h, linux/udp.h */
 export const TCP_NODELAY = 1;
 export const TCP_MAXSEG = 2;
-export const TCP_KEEPIDLE = 4;
-export const TCP_KEEPINTVL = 5;
-export const TCP_KEEPCNT = 6;
 export const TCP_INFO = 11;
-export const TCP_QUICKACK = 12;
 export const UDP_SEGMENT = 103;
 export const UDP_GRO = 104;
 /** Datagrams in one UDP_SEGMENT train. @see UDP_MAX_SEGMENTS in linux/udp.h */
@@ -193,9 +147,7 @@ export const UDP_MAX_SEGMENTS = 64;
 
 /* linux/if_tun.h, linux/if.h, linux/sockios.h */
 export const TUNSETIFF = 0x400454ca;
-export const TUNGETFEATURES = 0x800454cf;
 export const TUNSETOFFLOAD = 0x400454d0;
-export const TUNGETIFF = 0x800454d2;
 export const TUNSETVNETHDRSZ = 0x400454d8;
 export const IFF_TAP = 0x0002;
 export const IFF_NO_PI = 0x1000;
@@ -207,21 +159,16 @@ export const TUN_F_TSO_ECN = 0x08;
 export const TUN_F_USO4 = 0x20;
 export const TUN_F_USO6 = 0x40;
 export const IFNAMSIZ = 16;
-export const SIOCGIFINDEX = 0x8933;
 export const SIOCGSKNS = 0x894c;
 
 /* linux/netlink.h, linux/rtnetlink.h */
 export const NETLINK_ROUTE = 0;
-export const NETLINK_SOCK_DIAG = 4;
 export const SOL_NETLINK = 270;
 export const NETLINK_ADD_MEMBERSHIP = 1;
-export const NETLINK_NO_ENOBUFS = 5;
 export const NETLINK_EXT_ACK = 11;
 export const NETLINK_GET_STRICT_CHK = 12;
 
 /* linux/sched.h, linux/nsfs.h, linux/magic.h */
-export const CLONE_NEWNS = 0x00020000;
-export const CLONE_NEWUSER = 0x10000000;
 export const CLONE_NEWNET = 0x40000000;
 export const NS_GET_USERNS = 0xb701;
 export const NS_GET_PARENT = 0xb702;
@@ -233,13 +180,10 @@ export const SYSFS_MAGIC = 0x62656572;
 export const DEVPTS_SUPER_MAGIC = 0x1cd1;
 
 /* linux/prctl.h, linux/securebits.h */
-export const PR_SET_PDEATHSIG = 1;
-export const PR_GET_DUMPABLE = 3;
 export const PR_SET_DUMPABLE = 4;
 export const PR_CAPBSET_READ = 23;
 export const PR_CAPBSET_DROP = 24;
 export const PR_SET_NO_NEW_PRIVS = 38;
-export const PR_GET_NO_NEW_PRIVS = 39;
 export const PR_CAP_AMBIENT = 47;
 export const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 
@@ -247,12 +191,7 @@ export const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 export const LINUX_CAPABILITY_VERSION_3 = 0x20080522;
 export const CAP_NET_BIND_SERVICE = 10;
 export const CAP_NET_ADMIN = 12;
-export const CAP_NET_RAW = 13;
 export const CAP_SYS_ADMIN = 21;
-
-/* linux/resource.h */
-export const RLIMIT_NOFILE = 7;
-export const RLIMIT_CORE = 4;
 
 /* asm-generic/unistd.h, asm/unistd_64.h: numbers since Linux 5.1 are the same everywhere */
 export const SYS_PIDFD_SEND_SIGNAL = 424;

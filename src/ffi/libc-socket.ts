@@ -60,13 +60,6 @@ export function getsockname(fd: number, address: number, length: number): number
   return result < 0 ? -errno[0] : result;
 }
 
-const cGetpeername = declare("int getpeername(int fd, uintptr_t address, uintptr_t length)");
-/** getpeername(2): `length` is the address of an int32. */
-export function getpeername(fd: number, address: number, length: number): number {
-  const result = cGetpeername(fd, address, length);
-  return result < 0 ? -errno[0] : result;
-}
-
 const cGetsockopt = declare("int getsockopt(int fd, int level, int name, uintptr_t value, uintptr_t length)");
 /** getsockopt(2): `length` is the address of an int32. */
 export function getsockopt(fd: number, level: number, name: number, value: number, length: number): number {

@@ -19,20 +19,6 @@ export function write(fd: number, address: number, length: number): number {
   return result < 0 ? -errno[0] : result;
 }
 
-const cReadv = declare("intptr_t readv(int fd, uintptr_t iovecs, int count)");
-/** readv(2) */
-export function readv(fd: number, iovecs: number, count: number): number {
-  const result = cReadv(fd, iovecs, count);
-  return result < 0 ? -errno[0] : result;
-}
-
-const cWritev = declare("intptr_t writev(int fd, uintptr_t iovecs, int count)");
-/** writev(2) */
-export function writev(fd: number, iovecs: number, count: number): number {
-  const result = cWritev(fd, iovecs, count);
-  return result < 0 ? -errno[0] : result;
-}
-
 const cClose = declare("int close(int fd)");
 /** close(2) */
 export function close(fd: number): number {
@@ -44,13 +30,6 @@ const cOpen = declare("int open(const char *path, int flags, uint mode)");
 /** open(2) */
 export function open(path: string, flags: number, mode = 0): number {
   const result = cOpen(path, flags, mode);
-  return result < 0 ? -errno[0] : result;
-}
-
-const cDup3 = declare("int dup3(int from, int to, int flags)");
-/** dup3(2) */
-export function dup3(from: number, to: number, flags: number): number {
-  const result = cDup3(from, to, flags);
   return result < 0 ? -errno[0] : result;
 }
 
@@ -74,13 +53,6 @@ const cFcntl = declare("int fcntl(int fd, int command, intptr_t argument)");
 /** fcntl(2) */
 export function fcntl(fd: number, command: number, argument: number): number {
   const result = cFcntl(fd, command, argument);
-  return result < 0 ? -errno[0] : result;
-}
-
-const cFtruncate = declare("int ftruncate(int fd, int64_t length)");
-/** ftruncate(2) */
-export function ftruncate(fd: number, length: number): number {
-  const result = cFtruncate(fd, length);
   return result < 0 ? -errno[0] : result;
 }
 
@@ -118,13 +90,6 @@ const cMadvise = declare("int madvise(uintptr_t address, size_t length, int advi
 /** madvise(2): `address` at the start of a page. */
 export function madvise(address: number, length: number, advice: number): number {
   const result = cMadvise(address, length, advice);
-  return result < 0 ? -errno[0] : result;
-}
-
-const cGetrandom = declare("intptr_t getrandom(uintptr_t buffer, size_t length, uint flags)");
-/** getrandom(2) */
-export function getrandom(address: number, length: number, flags: number): number {
-  const result = cGetrandom(address, length, flags);
   return result < 0 ? -errno[0] : result;
 }
 
@@ -170,20 +135,6 @@ export function timerfdSettime(fd: number, flags: number, next: number, before: 
   return result < 0 ? -errno[0] : result;
 }
 
-const cSignalfd = declare("int signalfd(int fd, uintptr_t mask, int flags)");
-/** signalfd(2) */
-export function signalfd(fd: number, mask: number, flags: number): number {
-  const result = cSignalfd(fd, mask, flags);
-  return result < 0 ? -errno[0] : result;
-}
-
-const cEventfd = declare("int eventfd(uint initial, int flags)");
-/** eventfd(2) */
-export function eventfd(initial: number, flags: number): number {
-  const result = cEventfd(initial, flags);
-  return result < 0 ? -errno[0] : result;
-}
-
 const cInotifyInit1 = declare("int inotify_init1(int flags)");
 /** inotify_init1(2) */
 export function inotifyInit1(flags: number): number {
@@ -195,13 +146,6 @@ const cInotifyAddWatch = declare("int inotify_add_watch(int fd, const char *path
 /** inotify_add_watch(2): the watch descriptor. */
 export function inotifyAddWatch(fd: number, path: string, mask: number): number {
   const result = cInotifyAddWatch(fd, path, mask);
-  return result < 0 ? -errno[0] : result;
-}
-
-const cSetns = declare("int setns(int fd, int type)");
-/** setns(2): changes the calling thread only. */
-export function setns(fd: number, type: number): number {
-  const result = cSetns(fd, type);
   return result < 0 ? -errno[0] : result;
 }
 
@@ -230,20 +174,6 @@ const cCapset = declare("int capset(uintptr_t header, uintptr_t data)");
 /** capset(2) */
 export function capset(header: number, data: number): number {
   const result = cCapset(header, data);
-  return result < 0 ? -errno[0] : result;
-}
-
-const cPrlimit = declare("int prlimit(int pid, int resource, uintptr_t next, uintptr_t before)");
-/** prlimit(2): both addresses of a struct rlimit, or 0. */
-export function prlimit(pid: number, resource: number, next: number, before: number): number {
-  const result = cPrlimit(pid, resource, next, before);
-  return result < 0 ? -errno[0] : result;
-}
-
-const cKill = declare("int kill(int pid, int signal)");
-/** kill(2) */
-export function kill(pid: number, signal: number): number {
-  const result = cKill(pid, signal);
   return result < 0 ? -errno[0] : result;
 }
 

@@ -16,13 +16,6 @@ export const sockaddrIn6 = struct("sockaddr_in6", 28, {
   address: 16,
   scope: "u32",
 });
-/** netlink(7) */
-export const sockaddrNl = struct("sockaddr_nl", 12, {
-  family: "u16",
-  pad: "u16",
-  port: "u32",
-  groups: "u32",
-});
 /** epoll_event(3type); packed on x86-64 only. @see linux/eventpoll.h */
 export const epollEvent =
   process.arch === "x64"
@@ -65,8 +58,6 @@ export const capData = struct("__user_cap_data_struct", 12, {
   permitted: "u32",
   inheritable: "u32",
 });
-/** getrlimit(2) */
-export const rlimit = struct("rlimit", 16, { soft: "u64", hard: "u64" });
 /** timerfd_settime(2): two struct timespec, the period and the first expiry. */
 export const itimerspec = struct("itimerspec", 32, {
   intervalSeconds: "u64",

@@ -17,7 +17,6 @@ const STRUCTS: [string, Record<string, number>, Record<string, string>][] = [
       scope: "sin6_scope_id",
     },
   ],
-  ["struct sockaddr_nl", s.sockaddrNl, { family: "nl_family", port: "nl_pid", groups: "nl_groups" }],
   ["struct epoll_event", s.epollEvent, { events: "events", data: "data" }],
   ["struct iovec", s.iovec, { base: "iov_base", length: "iov_len" }],
   [
@@ -60,13 +59,11 @@ const STRUCTS: [string, Record<string, number>, Record<string, string>][] = [
   ["struct pollfd", s.pollfd, { fd: "fd", events: "events", returned: "revents" }],
   ["struct sock_filter", s.sockFilter, { code: "code", ifTrue: "jt", ifFalse: "jf", value: "k" }],
   ["struct sock_fprog", s.sockFprog, { length: "len", filter: "filter" }],
-  ["struct rlimit", s.rlimit, { soft: "rlim_cur", hard: "rlim_max" }],
 ];
 
 const HEADERS = [
   "stddef.h",
   "sys/epoll.h",
-  "sys/resource.h",
   "sys/socket.h",
   "sys/uio.h",
   "netinet/in.h",
@@ -76,7 +73,6 @@ const HEADERS = [
   "linux/errqueue.h",
   "linux/filter.h",
   "poll.h",
-  "linux/netlink.h",
 ];
 
 (hasCompiler ? test : test.skip)("sizes and offsets equal those of the C compiler", () => {
