@@ -45,11 +45,11 @@ function withErrorQueue(fd: number, v6: boolean): number {
 }
 
 /**
- * Binds to an address and, unless `port` is 0, to that port, which other flows to other places may share.
+ * Binds to an address and, unless `port` is 0, to that port. Not with SO_REUSEADDR: a container could then claim
+ * the port of another one, or of a program of the host, and receive its datagrams.
  * @param scope interface index for link-local addresses, or 0
  */
 export function bind(fd: number, words: Uint32Array, at: number, port: number, scope: number): number {
-  if (port !== 0) setOption(fd, c.SOL_SOCKET, c.SO_REUSEADDR, 1);
   // Else a wildcard would claim the port in IPv4 too.
   if (!isIpv4(words, at) && isUnspecified(words, at)) setOption(fd, c.IPPROTO_IPV6, c.IPV6_V6ONLY, 1);
   return libc.bind(fd, scratch.address, writeSockaddr(scratch.view, 0, words, at, port, scope));
