@@ -13,7 +13,9 @@ const LIFELINE = 3;
 async function main(): Promise<number> {
   const words = process.argv.slice(2);
   if (words[0] === INSIDE) {
-    new Socket({ fd: LIFELINE }).resume().once("close", () => process.exit(130));
+    new Socket({ fd: LIFELINE }).resume().once("close", () => {
+      if (!process.emit("SIGTERM", "SIGTERM")) process.exit(130);
+    });
     return runBench(parseOptions(words.slice(1), process.env));
   }
   parseOptions(words, process.env);
@@ -21,7 +23,7 @@ async function main(): Promise<number> {
 }
 
 async function inNamespaces(words: readonly string[]): Promise<number> {
-  const unshare = [
+  const kinds = [
     "--user",
     "--map-root-user",
     "--net",
@@ -32,14 +34,11 @@ async function inNamespaces(words: readonly string[]): Promise<number> {
     "--mount-proc",
   ];
   const node = [process.execPath, "--import", "tsx", new URL(import.meta.url).pathname];
-  const child = spawn("unshare", [...unshare, "--", ...node, ...words], {
+  const child = spawn("unshare", [...kinds, "--", ...node, ...words], {
     stdio: ["ignore", "inherit", "inherit", "pipe"],
   });
-  // The inner process gets a terminal's Ctrl-C too and reports what it has; the lifeline ends it in any case.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.on(signal, () =>
-      setTimeout(() => child.stdio[LIFELINE]?.destroy(), signal === "SIGINT" ? 3000 : 0),
-    );
+    process.on(signal, () => child.stdio[LIFELINE]?.destroy());
   }
   return new Promise((resolve, reject) => {
     child.once("error", (cause) => reject(new Error("cannot start unshare (package util-linux)", { cause })));

@@ -39,18 +39,16 @@ export async function runBench(options: Options): Promise<number> {
   for (const [name, value] of Object.entries(machine)) console.error(`${name}: ${value}`);
 
   const scratch = mkdtempSync(join(tmpdir(), "bucatini-bench-"));
+  process.on("exit", () => rmSync(scratch, { recursive: true, force: true }));
   process.env["XDG_RUNTIME_DIR"] = scratch;
   const bench = new Bench(chosen, scratch);
-  let interrupted = false;
   const finish = (): void => {
     const result = report(chosen, machine, notes, cases, bench.samples);
     console.log(writeReport(options.out, result, subjects));
     console.error(`written: ${options.out}/result.md and result.json`);
-    rmSync(scratch, { recursive: true, force: true });
   };
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.on(signal, () => {
-      interrupted = true;
       notes.push("interrupted: the table is incomplete");
       finish();
       // We are process 1 of our PID namespace: the kernel ends all others with us.
@@ -58,7 +56,7 @@ export async function runBench(options: Options): Promise<number> {
     });
   }
   await bench.run(plan(cases, chosen));
-  if (!interrupted) finish();
+  finish();
   return bench.samples.every((sample) => sample.error === undefined) ? 0 : 1;
 }
 
@@ -112,7 +110,7 @@ class Bench {
       });
       try {
         const values = await wanted.measure({ container, peer, running, family, seconds, idleSeconds });
-        const engineCpuSeconds = running.pids.reduce((sum, pid) => sum + cpuSeconds(pid), 0);
+        const engineCpuSeconds = running.pids().reduce((sum, pid) => sum + cpuSeconds(pid), 0);
         return { ...about, values, engineCpuSeconds, readyMilliseconds: running.readyMilliseconds };
       } finally {
         await running.stop();

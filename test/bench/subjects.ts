@@ -29,8 +29,8 @@ export interface Request {
 
 /** A connected container. */
 export interface Running {
-  /** Processes of the engine; empty for "direct". */
-  readonly pids: readonly number[];
+  /** Living processes of the engine; none for "direct". */
+  readonly pids: () => number[];
   /** From the start of the command until it says that it is ready, in ms. */
   readonly readyMilliseconds: number;
   readonly stop: () => Promise<void>;
@@ -40,7 +40,7 @@ export interface Running {
 export async function startSubject(subject: Subject, request: Request): Promise<Running> {
   if (subject === "direct") return direct(request);
   const before = livingProcesses();
-  const started = performance.now();
+  const begin = performance.now();
   const child = start(ENGINES[subject].command(request));
   const engine = (): number[] => [...livingProcesses()].filter((pid) => !before.has(pid));
   const stop = async (): Promise<void> => stopAll(child, engine());
@@ -50,9 +50,10 @@ export async function startSubject(subject: Subject, request: Request): Promise<
       if (status !== 0) throw new Error(`exit status ${status}`);
       return ENGINES[subject].isReady(child, request);
     });
-    const readyMilliseconds = performance.now() - started;
+    const readyMilliseconds = performance.now() - begin;
     await until(`addresses in the container: ${message(child)}`, 5, () => hasAddresses(request));
-    return { pids: engine(), readyMilliseconds, stop };
+    const started = engine();
+    return { pids: () => started.filter((pid) => isLiving(pid)), readyMilliseconds, stop };
   } catch (cause) {
     const output = message(child);
     await stop();
@@ -62,7 +63,7 @@ export async function startSubject(subject: Subject, request: Request): Promise<
 
 async function direct(request: Request): Promise<Running> {
   const link: Link = await joinDirect(request.container, request.peer, request.link);
-  return { pids: [], readyMilliseconds: 0, stop: link.remove };
+  return { pids: () => [], readyMilliseconds: 0, stop: link.remove };
 }
 
 interface Engine {
