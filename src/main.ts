@@ -19,7 +19,7 @@ async function main([word, ...args]: readonly string[]): Promise<number> {
   if (command === undefined) throw usage(`there is no command ${word}`);
   const asksForHelp = args[0] === "--help" || args[0] === "-h";
   if (asksForHelp) return main(["help", name]);
-  return command.start(parseArguments(args, command.options));
+  return command.start(parseArguments(args, command.options, command.name === "run" ? "argument" : "end"));
 }
 
 function report(error: unknown): number {

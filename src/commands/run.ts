@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { VERSION } from "../config/generated/version.ts";
 import { type NetworkOptions, RESOLVER_4, RESOLVER_6 } from "../config/options.ts";
 import { keepDescriptorsFromPrograms } from "../kernel/close-on-exec.ts";
+import { inForeground, takeTerminal } from "../kernel/terminal.ts";
 import { launchEngine } from "../runtime/attach-engine.ts";
 import { Cleanup } from "../runtime/cleanup.ts";
 import { createContainer } from "../runtime/container.ts";
@@ -28,6 +29,7 @@ export async function run({ network, name, logFile, command, hostname }: RunRequ
     return STATUS_NOT_FOUND;
   }
   checkTun();
+  const isForeground = inForeground();
   keepDescriptorsFromPrograms();
   const cleanup = new Cleanup();
   const stopListening = endOnSignals(cleanup);
@@ -65,6 +67,7 @@ export async function run({ network, name, logFile, command, hostname }: RunRequ
     forwardSignals((signal) => container.signal(signal));
     container.start();
     const status = await container.ended;
+    if (isForeground) takeTerminal();
     await waitForEnd({ ...engine, state }, ENGINE_END_MS);
     await cleanup.run();
     return status;

@@ -1,6 +1,6 @@
 /** How commands react to signals. */
 import { constants } from "node:os";
-import { readFileSync } from "node:fs";
+import { inForeground } from "../kernel/terminal.ts";
 import type { Cleanup } from "../runtime/cleanup.ts";
 
 const ENDING: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"];
@@ -38,12 +38,4 @@ export function forwardSignals(send: (name: NodeJS.Signals) => void): void {
       if (!inForeground()) send(name);
     });
   }
-}
-
-/** Whether our process group is the one that its terminal sends signals to. */
-function inForeground(): boolean {
-  const stat = readFileSync("/proc/self/stat", "utf8");
-  // After the name: state, parent, group, session, terminal, foreground group of the terminal.
-  const [, , group, , terminal, foreground] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return terminal !== "0" && group === foreground;
 }

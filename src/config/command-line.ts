@@ -1,7 +1,7 @@
 /** Splits arguments into options and the rest, by a table. Knows no particular option. */
 import { AppError } from "../base/errors.ts";
 
-/** One option. Options are read up to the first argument that is none, or up to "--". */
+/** One option. */
 export interface OptionSpec {
   /** Long name without dashes. */
   readonly name: string;
@@ -17,13 +17,22 @@ export interface OptionSpec {
 export interface ParsedArguments {
   /** Values by long name, in order; an option without a value has one empty string for each time. */
   readonly values: ReadonlyMap<string, readonly string[]>;
-  /** Everything from the first argument that is no option. */
+  /** The arguments that are no options. */
   readonly rest: readonly string[];
 }
 
-/** Parses arguments such as `--mtu 1500 --address=10.0.0.1/24 -4 -- cmd`. Throws USAGE. */
-export function parseArguments(args: readonly string[], specs: readonly OptionSpec[]): ParsedArguments {
+/**
+ * Parses arguments such as `--mtu 1500 --address=10.0.0.1/24 -4 -- cmd`. What follows "--" is no option. Throws
+ * USAGE.
+ * @param until "argument" when the first argument that is no option ends the options too
+ */
+export function parseArguments(
+  args: readonly string[],
+  specs: readonly OptionSpec[],
+  until: "argument" | "end" = "end",
+): ParsedArguments {
   const values = new Map<string, string[]>();
+  const rest: string[] = [];
   let at = 0;
   for (; at < args.length; at++) {
     const arg = args[at];
@@ -31,7 +40,11 @@ export function parseArguments(args: readonly string[], specs: readonly OptionSp
       at++;
       break;
     }
-    if (!arg.startsWith("-") || arg === "-") break;
+    if (!arg.startsWith("-") || arg === "-") {
+      if (until === "argument") break;
+      rest.push(arg);
+      continue;
+    }
     const { spec, inline } = findOption(arg, specs);
     let value = inline;
     if (spec.value === undefined) {
@@ -43,7 +56,7 @@ export function parseArguments(args: readonly string[], specs: readonly OptionSp
     const list = spec.repeatable === true ? (values.get(spec.name) ?? []) : [];
     values.set(spec.name, [...list, value ?? ""]);
   }
-  return { values, rest: args.slice(at) };
+  return { values, rest: [...rest, ...args.slice(at)] };
 }
 
 function findOption(arg: string, specs: readonly OptionSpec[]): { spec: OptionSpec; inline?: string } {

@@ -9,7 +9,7 @@ import { parseArguments } from "../../../src/config/command-line.ts";
 import type { EngineTarget, FoundEngine } from "../../../src/runtime/state-directory.ts";
 
 const attach = (...args: string[]) => attachRequest(parseArguments(args, ATTACH_OPTIONS));
-const run = (...args: string[]) => runRequest(parseArguments(args, RUN_OPTIONS));
+const run = (...args: string[]) => runRequest(parseArguments(args, RUN_OPTIONS, "argument"));
 
 function engine(id: string, target: EngineTarget): FoundEngine {
   const state = {

@@ -7,8 +7,11 @@ const SPECS: readonly OptionSpec[] = [
   { name: "ipv4-only", short: "4", help: "" },
 ];
 
-function parse(line: string): { values: Record<string, readonly string[]>; rest: readonly string[] } {
-  const { values, rest } = parseArguments(line === "" ? [] : line.split(" "), SPECS);
+function parse(
+  line: string,
+  until: "argument" | "end" = "argument",
+): { values: Record<string, readonly string[]>; rest: readonly string[] } {
+  const { values, rest } = parseArguments(line === "" ? [] : line.split(" "), SPECS, until);
   return { values: Object.fromEntries(values), rest };
 }
 
@@ -37,6 +40,13 @@ test("options end at the first other argument or at a double dash", () => {
   expect(parse("- -4").rest).toEqual(["-", "-4"]);
   expect(parse("a -- b").rest).toEqual(["a", "--", "b"]);
   expect(parse("").rest).toEqual([]);
+});
+
+test("where no command follows, options and other arguments mix", () => {
+  expect(parse("20 --mtu 1500 30 -- -4", "end")).toEqual({
+    values: { mtu: ["1500"] },
+    rest: ["20", "30", "-4"],
+  });
 });
 
 test("a wrong command line is refused in one sentence", () => {

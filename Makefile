@@ -1,0 +1,58 @@
+# Every task of the project. On a fresh machine with Node.js and make: `make run` shows it at work, `make test` tests it.
+
+.DEFAULT_GOAL := build
+.PHONY: build run test check lint format test-unit test-netns bench clean
+
+INSTALLED := node_modules/.package-lock.json
+BUILT := dist/package.json
+SOURCES := $(shell find src plugin hooks schemas -type f -not -path 'src/config/generated/*') build.mjs package.json tsconfig.json
+JEST := npx --no-install jest
+
+build: $(BUILT)
+
+$(BUILT): $(INSTALLED) $(SOURCES)
+	node build.mjs
+
+# npm writes this file last; `touch` because it keeps the time of what it unpacked.
+$(INSTALLED): package-lock.json
+	@node -e 'if (+process.versions.node.split(".")[0] < 20) { console.error("Node.js 20 or newer is needed, this is " + process.version); process.exit(1) }'
+	npm ci --no-audit --no-fund
+	@touch $@
+
+# With CMD="..." runs that in a new connected namespace; at a terminal, a shell; else a tour that proves the connection.
+export CMD
+run: build
+	@if [ -n "$$CMD" ]; then exec dist/bin/bucatini run -- /bin/sh -c "$$CMD"; \
+	elif [ -t 0 ] && [ -t 1 ]; then exec dist/bin/bucatini run; \
+	else exec dist/bin/bucatini tour; fi
+
+test: build
+	sh test/setup.sh
+	$(JEST)
+
+test-unit: build
+	$(JEST) --selectProjects unit property packet platform
+
+test-netns: build
+	sh test/setup.sh
+	$(JEST) --selectProjects netns
+
+check: $(INSTALLED)
+	node build.mjs gen
+	npx --no-install tsc -p .
+	npx --no-install oxlint --type-aware
+	npx --no-install oxfmt --check
+	npx --no-install knip
+
+lint: $(INSTALLED)
+	npx --no-install oxlint --type-aware
+
+format: $(INSTALLED)
+	npx --no-install oxfmt
+
+bench: build
+	sh test/setup.sh
+	npx --no-install tsx test/bench/main.ts $(BENCH)
+
+clean:
+	rm -rf dist src/config/generated node_modules/.dist
