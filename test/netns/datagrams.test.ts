@@ -30,7 +30,7 @@ test.each(FAMILIES)(
   "a datagram over $name to a closed port is refused",
   async (family) => {
     await withNetwork(stage(), {}, async (net) => {
-      const command = `node $T/client.mjs datagrams ${family.peer} 6 100 2`;
+      const command = `node $T/client.mjs datagrams ${family.peer} 6 100 1`;
       const outside = JSON.parse(await net.outside.run(command)) as { errors: string[] };
       expect(outside.errors).toContain("ECONNREFUSED");
       expect(JSON.parse(await net.container.run(command))).toEqual(outside);

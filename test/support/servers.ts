@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { FAMILIES } from "./families.ts";
 import type { Network } from "./network.ts";
-import { run } from "./process.ts";
+import { run, type Running } from "./process.ts";
 import type { Space } from "./space.ts";
 import type { Stage } from "./stage.ts";
 
@@ -51,9 +51,9 @@ export async function startDnsmasq(space: Space, addresses: readonly string[]): 
   );
 }
 
-/** test/support/programs/server.ts: echo on 7, resets on 9 and 13. */
-export async function startLittleServers(space: Space, addresses: string = PEERS): Promise<void> {
-  await space.start(`node $T/server.mjs ${addresses}`, { says: "ready" });
+/** test/support/programs/server.ts: echo on 7, resets on 9 and 13, an early end on 11. */
+export async function startLittleServers(space: Space, addresses: string = PEERS): Promise<Running> {
+  return space.start(`node $T/server.mjs ${addresses}`, { says: "ready" });
 }
 
 /** sshd on port 2222 of the peer as the ordinary user; returns the words of the client's command before the host. */

@@ -40,7 +40,7 @@ export interface EngineState {
 /** Reads the engine's state from its own status and from the kernel. */
 export async function engineState(net: Network): Promise<EngineState> {
   const pid = await enginePid(net);
-  const flows = SUBJECT !== "bucatini" ? 0 : (await engineStatus(net)).flows;
+  const flows = SUBJECT !== "bucatini" ? 0 : (await engineStatus(net)).flows.total;
   const kernel = await net.outside.run(
     `ls /proc/${pid}/fd | wc -l; awk '/^Private/ { sum += $2 } END { print sum }' /proc/${pid}/smaps_rollup`,
   );
@@ -56,7 +56,7 @@ async function enginePid(net: Network): Promise<number> {
 
 interface EngineStatus {
   readonly pid: number;
-  readonly flows: number;
+  readonly flows: { readonly total: number };
 }
 
 async function engineStatus(net: Network): Promise<EngineStatus> {
