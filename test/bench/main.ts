@@ -2,8 +2,9 @@
 // puts itself into new user, network, mount and PID namespaces and works there, so that everything it starts ends with it
 // and no traffic can leave; this first process only waits.
 import { spawn } from "node:child_process";
+import { accessSync, constants, mkdirSync } from "node:fs";
 import { Socket } from "node:net";
-import { parseOptions } from "./options.ts";
+import { parseOptions, USAGE } from "./options.ts";
 import { runBench } from "./runner.ts";
 
 const INSIDE = "--inside";
@@ -18,7 +19,15 @@ async function main(): Promise<number> {
     });
     return runBench(parseOptions(words.slice(1), process.env));
   }
-  parseOptions(words, process.env);
+  const { out, list, help } = parseOptions(words, process.env);
+  if (help) {
+    console.log(USAGE);
+    return 0;
+  }
+  if (!list) mkdirSync(out, { recursive: true });
+  if (!list) accessSync(out, constants.W_OK);
+  // The default has the time in it and must be the same inside.
+  process.env["OUT"] = out;
   return inNamespaces([INSIDE, ...words]);
 }
 

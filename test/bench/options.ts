@@ -1,5 +1,4 @@
 // What the caller may choose: NAME=VALUE words, from the command line or the environment, as `make bench` passes them.
-import { mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { SUBJECTS, type Subject } from "./subjects.ts";
@@ -18,6 +17,7 @@ export interface Options {
   /** Where result.json and result.md are written. */
   readonly out: string;
   readonly list: boolean;
+  readonly help: boolean;
 }
 
 export const USAGE = `make bench [NAME=VALUE...]
@@ -30,8 +30,9 @@ export const USAGE = `make bench [NAME=VALUE...]
   BUCATINI=PATH     engine under test                              dist/bin/bucatini
   PASTA=PATH        pasta to compare with                          pasta
   SLIRP4NETNS=PATH  slirp4netns to compare with                    slirp4netns
-  OUT=FOLDER        where result.json and result.md go             /tmp/bucatini-bench
+  OUT=FOLDER        where result.json and result.md go             /tmp/bucatini-bench-DATE
   LIST=1            print the names of the cases and stop
+  HELP=1            print this and stop
 `;
 
 const NAMES = new Set(USAGE.match(/[A-Z][A-Z\d_]*(?==)/g));
@@ -56,8 +57,9 @@ export function parseOptions(words: readonly string[], environment: NodeJS.Proce
     bucatini: resolve(values["BUCATINI"] || "dist/bin/bucatini"),
     pasta: values["PASTA"] || "pasta",
     slirp4netns: values["SLIRP4NETNS"] || "slirp4netns",
-    out: folder(values["OUT"] || join(tmpdir(), "bucatini-bench")),
+    out: resolve(values["OUT"] || join(tmpdir(), `bucatini-bench-${new Date().toISOString().slice(0, 19)}`)),
     list: (values["LIST"] ?? "") !== "",
+    help: (values["HELP"] ?? "") !== "",
   };
 }
 
@@ -80,9 +82,4 @@ function count(
   const text = values[name] || String(otherwise);
   if (!/^[1-9]\d{0,3}$/.test(text)) throw new Error(`${name}=${text}: must be a whole number from 1 to 9999`);
   return Number(text);
-}
-
-function folder(path: string): string {
-  mkdirSync(path, { recursive: true });
-  return resolve(path);
 }

@@ -141,7 +141,8 @@ function statFields(pid: number): string[] | undefined {
 }
 
 function describe(argv: readonly string[]): string {
-  return argv.join(" ");
+  // Without nsenter and its options.
+  return argv.slice(argv.indexOf("--") + 1).join(" ");
 }
 
 function tail(output: Output): string {

@@ -112,6 +112,9 @@ class Bench {
         const values = await wanted.measure({ container, peer, running, family, seconds, idleSeconds });
         const engineCpuSeconds = running.pids().reduce((sum, pid) => sum + cpuSeconds(pid), 0);
         return { ...about, values, engineCpuSeconds, readyMilliseconds: running.readyMilliseconds };
+      } catch (cause) {
+        if (subject === "direct" || running.pids().length > 0) throw cause;
+        throw new Error(`the engine has ended: ${reason(cause)}`, { cause });
       } finally {
         await running.stop();
       }
