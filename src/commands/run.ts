@@ -2,7 +2,7 @@
 import { closeSync } from "node:fs";
 import { join } from "node:path";
 import { VERSION } from "../config/generated/version.ts";
-import { type NetworkOptions, RESOLVER_4, RESOLVER_6 } from "../config/options.ts";
+import { forwardingResolvers, listedResolvers } from "../config/resolv-conf.ts";
 import { keepDescriptorsFromPrograms } from "../kernel/close-on-exec.ts";
 import { inForeground, takeTerminal } from "../kernel/terminal.ts";
 import { launchEngine } from "../runtime/attach-engine.ts";
@@ -37,9 +37,9 @@ export async function run({ network, name, logFile, command, hostname }: RunRequ
     const target = { kind: "run" as const, command: command.join(" ") };
     const engine = claimStateDirectory(VERSION, name ?? `run-${process.pid}`, name !== undefined, target);
     cleanup.add(`remove ${engine.directory}`, () => removeStateDirectory(engine.directory));
-    const resolvers = dnsForward(network);
+    const resolvers = forwardingResolvers(network);
     const resolvConf = join(engine.directory, "resolv.conf");
-    if (resolvers.length > 0) writeResolvConf(resolvConf, shownResolvers(network, resolvers));
+    if (resolvers.length > 0) writeResolvConf(resolvConf, listedResolvers(network));
     const container = await createContainer({
       command,
       ...(resolvers.length > 0 && { resolvConf }),
@@ -75,15 +75,4 @@ export async function run({ network, name, logFile, command, hostname }: RunRequ
     await cleanup.run();
     throw error;
   }
-}
-
-/** Addresses inside that forward DNS: those asked for, or ours. */
-function dnsForward(network: NetworkOptions): string[] {
-  if (network.dnsForward === "none") return [];
-  return network.dnsForward ?? [RESOLVER_4, RESOLVER_6];
-}
-
-/** What resolv.conf lists. Both of ours lead to the same place, so the one of the first family is enough. */
-function shownResolvers(network: NetworkOptions, resolvers: string[]): string[] {
-  return network.dnsForward === undefined ? [network.ipv4 ? RESOLVER_4 : RESOLVER_6] : resolvers;
 }

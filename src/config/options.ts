@@ -10,6 +10,8 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** Flows one container may have open at the same time unless it is told otherwise. */
 export const DEFAULT_FLOWS = 65_536;
+export const FLOWS_MIN = 16;
+export const FLOWS_MAX = 1_048_576;
 /** Bytes that all flows of one container may hold back because a host socket is full. */
 export const DEFAULT_PENDING_BYTES = 64 * 1024 * 1024;
 /** Largest MTU of the TAP: 65,535 bytes of frame less the Ethernet header, rounded down to a multiple of 4. */

@@ -1,5 +1,6 @@
 /** The format of resolv.conf(5): what the host says, and what the container is told. */
 import { formatIp, parseIp } from "../base/address.ts";
+import { type NetworkOptions, RESOLVER_4, RESOLVER_6 } from "./options.ts";
 
 export interface ResolvConf {
   /** Resolvers in canonical text, in order, without scope; loopback ones included. */
@@ -41,4 +42,16 @@ export function formatResolvConf(host: ResolvConf, nameservers: readonly string[
   if (host.search.length > 0) lines.push(`search ${host.search.join(" ")}`);
   if (host.options.length > 0) lines.push(`options ${host.options.join(" ")}`);
   return `${lines.join("\n")}\n`;
+}
+
+/** Addresses inside that forward DNS, when bucatini says what the resolvers are: those asked for, or ours. */
+export function forwardingResolvers({ dnsForward }: NetworkOptions): string[] {
+  if (dnsForward === "none") return [];
+  return dnsForward ?? [RESOLVER_4, RESOLVER_6];
+}
+
+/** Those to be listed. Both of ours lead to the same place, so the one of the first family is enough. */
+export function listedResolvers(network: NetworkOptions): string[] {
+  if (network.dnsForward !== undefined) return forwardingResolvers(network);
+  return [network.ipv4 ? RESOLVER_4 : RESOLVER_6];
 }

@@ -118,17 +118,16 @@ function collect(child: ChildProcess): Promise<{ result: string; errors: string 
   });
 }
 
+/** Undefined for anything but a result. What a launcher of ours puts behind a state is taken as it is. */
 function parseLaunched(text: string): Launched | undefined {
-  let value: unknown;
   try {
-    value = JSON.parse(text);
+    const value: unknown = JSON.parse(text);
+    return isLaunched(value) ? value : undefined;
   } catch {
     // Nothing came: the launcher could not be started.
     return undefined;
   }
-  if (typeof value !== "object" || value === null || !("state" in value) || !("notes" in value))
-    return undefined;
-  const { state, notes } = value;
-  if (!isEngineState(state) || !Array.isArray(notes)) return undefined;
-  return { state, notes: notes.map(String) };
 }
+
+const isLaunched = (value: unknown): value is Launched =>
+  typeof value === "object" && value !== null && "state" in value && isEngineState(value.state);

@@ -43,6 +43,8 @@ export interface LaunchRequest {
 
 export interface Launched {
   state: EngineState;
+  /** What the container got: with the MAC address and the MTU in force, without families its kernel has not. */
+  plan: NetworkPlan;
   /** What a person should know: what was left out and why. */
   notes: string[];
 }
@@ -89,12 +91,15 @@ export async function launch(request: LaunchRequest, netns: Netns, stderr = 2): 
     );
     const state = runningState(request.engine.state, pid, plan, tap.name);
     writeState(request.engine.directory, state);
-    return { state, notes: [...notes, ...configured.warnings] };
+    const inForce = { ...plan, mac: configured.mac, mtu: mtuInForce(plan) };
+    return { state, plan: inForce, notes: [...notes, ...configured.warnings] };
   } finally {
     // The engine has its own copies of everything.
     await cleanup.run();
   }
 }
+
+const mtuInForce = ({ mtu }: NetworkPlan): number => (mtu === 0 ? TAP_DEFAULT_MTU : mtu);
 
 function makePlan(hostNetlink: Netlink, network: NetworkOptions): { plan: NetworkPlan; notes: string[] } {
   const plan = planNetwork(readTemplate(hostNetlink, network), network);
@@ -129,7 +134,7 @@ function engineOptions(
     id: engine.state.id,
     plan,
     interfaceName,
-    mtu: plan.mtu === 0 ? TAP_DEFAULT_MTU : plan.mtu,
+    mtu: mtuInForce(plan),
     rules,
     watch,
     stateDirectory: engine.directory,

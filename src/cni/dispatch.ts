@@ -1,0 +1,125 @@
+/**
+ * One call of the plugin, from environment and stdin to what is printed. Knows the protocol and no verb but
+ * VERSION; touches nothing of the system.
+ */
+import { CniCode, CniError, errorDocument, isExpected } from "./errors.ts";
+import {
+  type Attachment,
+  type Environment,
+  invalidEnvironment,
+  readAttachment,
+  type VariableName,
+} from "./environment.ts";
+import {
+  type CniVersion,
+  DEFAULT_VERSION,
+  isSupported,
+  NEWEST_VERSION,
+  SUPPORTED_VERSIONS,
+} from "./versions.ts";
+
+/** A network configuration as it came: an object of any content. */
+export type NetworkConfiguration = Readonly<Record<string, unknown>>;
+
+/** What a verb is asked. */
+export interface CniRequest extends Attachment {
+  version: CniVersion;
+  config: NetworkConfiguration;
+}
+
+export interface CniVerb {
+  readonly required: readonly VariableName[];
+  /** Gives the result to print, or undefined for none. What it throws becomes the error that is printed. */
+  run(request: CniRequest): Promise<unknown>;
+}
+
+/** By CNI_COMMAND. */
+export type CniVerbs = Readonly<Record<string, CniVerb>>;
+
+/** How the process ends. */
+export interface Outcome {
+  status: 0 | 1;
+  /** One JSON object, or nothing. */
+  stdout: string;
+  /** For humans. */
+  stderr: string;
+}
+
+/** Never throws. @param readInput gives everything on stdin; called at most once */
+export async function dispatch(
+  environment: Environment,
+  readInput: () => string,
+  verbs: CniVerbs,
+): Promise<Outcome> {
+  const command = environment["CNI_COMMAND"] ?? "";
+  if (command === "") return { status: 0, stdout: "", stderr: about(Object.keys(verbs)) };
+  let version: CniVersion = NEWEST_VERSION;
+  try {
+    if (command === "VERSION") return success(versions(input(readInput)));
+    if (!Object.hasOwn(verbs, command)) throw invalidEnvironment(`unknown CNI_COMMAND ${command}`);
+    const verb = verbs[command];
+    const attachment = readAttachment(environment, verb.required);
+    const config = parseConfiguration(input(readInput));
+    version = negotiate(config);
+    return success(await verb.run({ ...attachment, version, config }));
+  } catch (error) {
+    const stack = error instanceof Error && !isExpected(error) ? (error.stack ?? "") : "";
+    return { status: 1, stdout: JSON.stringify(errorDocument(error, version)), stderr: stack };
+  }
+}
+
+function input(read: () => string): string {
+  try {
+    return read();
+  } catch (cause) {
+    throw new CniError(
+      CniCode.InputOutput,
+      "cannot read the network configuration from stdin",
+      String(cause),
+    );
+  }
+}
+
+const success = (result: unknown): Outcome => ({
+  status: 0,
+  stdout: result === undefined ? "" : JSON.stringify(result),
+  stderr: "",
+});
+
+/** For somebody who starts the plugin by hand; runtimes always set CNI_COMMAND. */
+const about = (names: readonly string[]): string =>
+  `this is a CNI plugin, to be started by a container runtime with CNI_COMMAND set to ${names.join(", ")} ` +
+  `or VERSION; it speaks ${SUPPORTED_VERSIONS.join(" and ")}`;
+
+/** The answer to VERSION, whatever version it is asked in. */
+function versions(text: string): unknown {
+  const asked = text.trim() === "" ? undefined : parseConfiguration(text)["cniVersion"];
+  return {
+    cniVersion: typeof asked === "string" ? asked : NEWEST_VERSION,
+    supportedVersions: SUPPORTED_VERSIONS,
+  };
+}
+
+function parseConfiguration(text: string): NetworkConfiguration {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new CniError(CniCode.Decoding, "cannot decode the network configuration on stdin", why);
+  }
+  if (isConfiguration(value)) return value;
+  throw new CniError(CniCode.Decoding, "the network configuration on stdin is no JSON object");
+}
+
+const isConfiguration = (value: unknown): value is NetworkConfiguration =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+function negotiate({ cniVersion = DEFAULT_VERSION }: NetworkConfiguration): CniVersion {
+  if (typeof cniVersion === "string" && isSupported(cniVersion)) return cniVersion;
+  throw new CniError(
+    CniCode.IncompatibleVersion,
+    "incompatible CNI versions",
+    `config is ${JSON.stringify(cniVersion)}, plugin supports ${JSON.stringify(SUPPORTED_VERSIONS)}`,
+  );
+}

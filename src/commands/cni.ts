@@ -1,0 +1,25 @@
+/** The CNI plugin: its verbs, and how a call begins and ends. What a verb does is loaded only when it is asked for. */
+import { readFileSync } from "node:fs";
+import { dispatch, type CniVerbs } from "../cni/dispatch.ts";
+import { print, tell } from "./output.ts";
+
+const STDIN = 0;
+
+const VERBS: CniVerbs = {
+  ADD: {
+    required: ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"],
+    run: async (request) => (await import("./cni-add.ts")).add(request),
+  },
+  DEL: {
+    required: ["CNI_CONTAINERID", "CNI_IFNAME"],
+    run: async (request) => (await import("./cni-del.ts")).del(request),
+  },
+};
+
+/** Gives the exit status. */
+export async function cni(environment: NodeJS.ProcessEnv): Promise<number> {
+  const { status, stdout, stderr } = await dispatch(environment, () => readFileSync(STDIN, "utf8"), VERBS);
+  if (stderr !== "") tell(stderr);
+  if (stdout !== "") print(stdout);
+  return status;
+}

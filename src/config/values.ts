@@ -1,0 +1,81 @@
+/** Values that a person writes, wherever: on a command line or in a configuration. */
+import {
+  formatIp,
+  formatMac,
+  isLoopback,
+  isUnicast,
+  parseIp,
+  parseMac,
+  parsePrefix,
+} from "../base/address.ts";
+import type { NetworkOptions } from "./options.ts";
+
+/** A value that cannot be. The message says why and goes behind the value: "not an interface name". */
+export class ValueError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "ValueError";
+  }
+}
+
+/** IFNAMSIZ less the terminating zero, @see linux/if.h */
+const INTERFACE_NAME_MAX = 15;
+
+/** "address" or "address/length" of a host in canonical form. */
+export function hostPrefix(text: string): string {
+  const hasLength = text.includes("/");
+  const prefix = parsePrefix(hasLength ? text : `${text}/32`);
+  if (prefix === undefined || !isUnicast(prefix.address) || isLoopback(prefix.address)) {
+    throw new ValueError("not an address a host can have, such as 10.0.2.15/24 or 2001:db8::15/64");
+  }
+  return hasLength ? `${formatIp(prefix.address)}/${prefix.length}` : formatIp(prefix.address);
+}
+
+/** The address of a host, which may be a loopback address, in canonical form. */
+export function hostAddress(text: string): string {
+  const address = parseIp(text);
+  if (address === undefined || !isUnicast(address)) {
+    throw new ValueError("not the address of a host, such as 192.0.2.1 or 2001:db8::1");
+  }
+  return formatIp(address);
+}
+
+/** An address that stands, inside, for something else. */
+export function aliasAddress(text: string): string {
+  const canonical = hostAddress(text);
+  if (!isLoopback(parseIp(canonical)!)) return canonical;
+  throw new ValueError("a loopback address never leaves the container; take another one");
+}
+
+/** The MAC address of an interface in canonical form. */
+export function interfaceMac(text: string): string {
+  const mac = parseMac(text);
+  // The lowest bit of the first byte marks a group address, which no interface can have.
+  if (mac === undefined || (mac[0] & 1) !== 0 || mac.every((byte) => byte === 0)) {
+    throw new ValueError("not the MAC address of an interface, such as 02:00:00:00:00:01");
+  }
+  return formatMac(mac);
+}
+
+export function interfaceName(text: string): string {
+  const fits = text !== "" && text !== "." && text !== ".." && byteLength(text) <= INTERFACE_NAME_MAX;
+  if (!fits || /[/:\s]/.test(text)) {
+    throw new ValueError(`not an interface name of 1 to ${INTERFACE_NAME_MAX} bytes`);
+  }
+  return text;
+}
+
+const byteLength = (text: string): number => new TextEncoder().encode(text).length;
+
+const isText4 = (text: string): boolean => !text.includes(":");
+
+/** Of each family the last of the canonical addresses. */
+export function lastOfEachFamily(texts: readonly string[]): string[] {
+  const byFamily = new Map<boolean, string>();
+  for (const text of texts) byFamily.set(isText4(text), text);
+  return [...byFamily.values()];
+}
+
+/** Tells whether a canonical address is of a family that is switched off. */
+export const isOfDisabledFamily = (text: string, { ipv4, ipv6 }: NetworkOptions): boolean =>
+  isText4(text) ? !ipv4 : !ipv6;
