@@ -3,7 +3,7 @@ import type { Arena } from "../base/arena.ts";
 import { allocate } from "../ffi/memory.ts";
 import { ERROR_PAYLOAD_LENGTH } from "../kernel/error-queue.ts";
 import { FRAGMENT_SLOT_LENGTH, FRAGMENT_SLOTS } from "../proto/fragments.ts";
-import { OUT_HEADROOM, OUT_PAYLOAD, type ArenaPlan } from "../proto/net.ts";
+import { OUT_LENGTH, type ArenaPlan } from "../proto/net.ts";
 
 const PAGE = 4096;
 /** Frames of one batch: about as much as a processor's cache keeps until they are sent on. */
@@ -19,8 +19,7 @@ export class ArenaLayout {
   /** @param poolLength bytes of the pool for what host sockets do not take at once */
   constructor(poolLength: number) {
     const receiveAt = this.#take(RECEIVE_LENGTH);
-    // Padding to the shortest frame, and a datagram received whole, stay within the region.
-    const sendAt = this.#take(OUT_HEADROOM + OUT_PAYLOAD + 64);
+    const sendAt = this.#take(OUT_LENGTH);
     this.errorAt = this.#take(ERROR_PAYLOAD_LENGTH);
     const poolAt = this.#take(poolLength);
     const fragmentsLength = FRAGMENT_SLOTS * FRAGMENT_SLOT_LENGTH;

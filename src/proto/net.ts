@@ -12,7 +12,7 @@ export interface ArenaPlan {
   /** Received frames, packed one behind the other. */
   receiveAt: number;
   receiveLength: number;
-  /** One outgoing frame with room for 64 KiB of payload behind OUT_HEADROOM bytes of headers. */
+  /** One outgoing frame: OUT_LENGTH bytes. */
   sendAt: number;
   /** Chunks for what host sockets did not take yet. */
   poolAt: number;
@@ -26,6 +26,8 @@ export interface ArenaPlan {
 export const OUT_HEADROOM = 128;
 /** Bytes of an outgoing payload at most: what an IP packet can hold. */
 export const OUT_PAYLOAD = 65_535;
+/** Bytes for an outgoing frame: headers, a payload, and one more that is received behind it and may yet join it. */
+export const OUT_LENGTH = OUT_HEADROOM + 2 * OUT_PAYLOAD + 64;
 
 /** Properties of the IP packet being handled, for protocols that carry them through. */
 export interface PacketInfo {

@@ -3,7 +3,9 @@ import { isIpv4 } from "../base/address.ts";
 import { Count } from "../base/counters.ts";
 import { FlowState, FlowType } from "../flow/state.ts";
 import { SideWord, type FlowIndex } from "../flow/table.ts";
+import { MINIMUM_FRAME } from "../wire/ethernet.ts";
 import { IPV4_LENGTH } from "../wire/ipv4.ts";
+import { IPV6_LENGTH } from "../wire/ipv6.ts";
 import { UDP_LENGTH } from "../wire/udp.ts";
 import { Errno } from "./linux.ts";
 import type { Net } from "./net.ts";
@@ -16,6 +18,8 @@ import type { UdpFlows } from "./udp-flows.ts";
 /** What one flow may receive in one turn, so that others get theirs. */
 const TURN_CALLS = 64;
 const TURN_BYTES = 256 * 1024;
+/** Datagrams in a train to the container at most, as in one to the host. */
+const TRAIN_DATAGRAMS = 64;
 /** Payload of one frame at most: the length of an IPv4 packet includes its header, that of an IPv6 packet does not. */
 const FRAME_PAYLOAD_4 = 65_535 - IPV4_LENGTH - UDP_LENGTH;
 const FRAME_PAYLOAD_6 = 65_535 - UDP_LENGTH;
@@ -67,12 +71,26 @@ export class UdpReceiver {
     return this.#count > 0;
   }
 
-  /** Receives within the budget of one turn. Tells whether there may be more. */
+  /**
+   * Receives within the budget of one turn. Tells whether there may be more. Datagrams of one size that come one by
+   * one are held and go on as a train too: a frame to the container costs more than a datagram from the host.
+   */
   #receive(flow: FlowIndex): boolean {
-    const { host, socket } = this.#net;
+    const { host, socket, flows } = this.#net;
+    const words = tapWords(flows, flow);
+    const most = isIpv4(flows.sides, words + SideWord.Ours) ? FRAME_PAYLOAD_4 : FRAME_PAYLOAD_6;
+    const at = this.#output.payloadAt;
+    let held = 0;
+    let segment = 0;
     let bytes = 0;
     for (let calls = 0; calls < TURN_CALLS && bytes < TURN_BYTES; calls++) {
-      const length = host.receive(socket[flow], this.#output.payloadAt, OUT_PAYLOAD);
+      const length = host.receive(socket[flow], at + held, OUT_PAYLOAD);
+      const each = length > 0 && host.receivedSegment > 0 ? host.receivedSegment : length;
+      if (held > 0 && !(joins(length, each, segment) && held + length <= most)) {
+        this.#deliver(words, held, segment, most);
+        if (length > 0) host.arena.bytes.copyWithin(at, at + held, at + held + length);
+        held = 0;
+      }
       if (length === -Errno.EAGAIN) return false;
       if (length < 0) {
         // The error of a datagram sent before; what was received is still there.
@@ -80,10 +98,29 @@ export class UdpReceiver {
         continue;
       }
       this.#noteReceived(flow);
-      this.#deliver(tapWords(this.#net.flows, flow), length, host.receivedSegment);
       bytes += length;
+      if (held === 0) segment = each;
+      held += length;
+      if (this.#mayGrow(held, segment, most)) continue;
+      this.#deliver(words, held, segment, most);
+      held = 0;
     }
+    if (held > 0) this.#deliver(words, held, segment, most);
     return true;
+  }
+
+  /** Tells whether more datagrams may join those held; not to short frames, whose padding would cover them. */
+  #mayGrow(held: number, segment: number, most: number): boolean {
+    const { link } = this.#net;
+    return (
+      link.offload &&
+      link.udpOffload &&
+      segment >= MINIMUM_FRAME &&
+      segment <= link.mtu - IPV6_LENGTH - UDP_LENGTH &&
+      held % segment === 0 &&
+      held < segment * TRAIN_DATAGRAMS &&
+      held + segment <= most
+    );
   }
 
   #noteReceived(flow: FlowIndex): void {
@@ -94,12 +131,10 @@ export class UdpReceiver {
     if (first && this.#flows.resolver[flow] !== 0) timers.arm(flow, this.#flows.deadline(flow));
   }
 
-  /** Sends what is at `payloadAt` to the container, as one frame if that can carry it. */
-  #deliver(words: number, length: number, segment: number): void {
-    const { counters, flows, host, link } = this.#net;
-    const v4 = isIpv4(flows.sides, words + SideWord.Ours);
-    const most = v4 ? FRAME_PAYLOAD_4 : FRAME_PAYLOAD_6;
-    if (segment === 0 || length <= segment) {
+  /** Sends `length` bytes at `payloadAt` to the container, as one frame if that can carry them. */
+  #deliver(words: number, length: number, segment: number, most: number): void {
+    const { counters, link } = this.#net;
+    if (length <= segment) {
       if (length > most) return counters.add(Count.dropReceivedTooLong);
       this.#output.udp(words, length, 0);
       return;
@@ -108,12 +143,31 @@ export class UdpReceiver {
       this.#output.udp(words, length, segment);
       return;
     }
+    this.#cut(length, segment, words);
+  }
+
+  /** Sends what is at `payloadAt` as datagrams of `segment` bytes, the last may be shorter. */
+  #cut(length: number, segment: number, words: number): void {
+    const { bytes } = this.#net.host.arena;
     const at = this.#output.payloadAt;
+    let from = at;
+    if (segment < MINIMUM_FRAME) {
+      // Short frames are padded over what comes behind them.
+      from = at + OUT_PAYLOAD;
+      bytes.copyWithin(from, at, at + length);
+    }
     for (let sent = 0; sent < length; sent += segment) {
       const piece = Math.min(segment, length - sent);
-      // Only ever over what has been sent.
-      if (sent > 0) host.arena.bytes.copyWithin(at, at + sent, at + sent + piece);
+      // Over what has been sent, or else not at all.
+      bytes.copyWithin(at, from + sent, from + sent + piece);
       this.#output.udp(words, piece, 0);
     }
   }
 }
+
+/**
+ * Tells whether `length` bytes received as datagrams of `each` may follow datagrams of `segment` in a train, whose
+ * last only may be shorter.
+ */
+const joins = (length: number, each: number, segment: number): boolean =>
+  length > 0 && (each === segment || (length === each && length < segment));

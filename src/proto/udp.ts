@@ -1,7 +1,10 @@
 /**
  * UDP. Every conversation of the container has a connected socket of its own on the host, which keeps the
  * container's source port where it can. Datagrams of one batch leave in trains, trains that arrive go to the
- * container in one frame. See udp-send.ts, udp-errors.ts, udp-flows.ts.
+ * container in one frame. See udp-send.ts, udp-receive.ts, udp-errors.ts, udp-flows.ts.
+ *
+ * Datagrams to a group or to everybody go out, but a connected socket hears nothing from others: answers to
+ * discovery (SSDP, mDNS) do not come in.
  */
 import { isIpv4, isUnicast, isUnspecified } from "../base/address.ts";
 import { Count } from "../base/counters.ts";
@@ -133,11 +136,12 @@ export class Udp implements Upper, FlowHandler {
     let entry = batch.first(flow);
     if (entry < 0) return;
     batch.drop(flow);
-    if (this.#net.flows.closed[flow] === 1) return;
+    const closed = this.#net.flows.closed[flow] === 1;
     for (; entry >= 0; entry = batch.next[entry]) {
-      this.#sender.add(flow, batch.at[entry], batch.length[entry]);
+      if (closed) this.#net.counters.add(Count.dropUdpSend);
+      else this.#sender.add(flow, batch.at[entry], batch.length[entry]);
     }
-    this.#sender.end(flow);
+    if (!closed) this.#sender.end(flow);
   }
 
   /** Starts a flow for the datagram whose TAP side is in `flows.key`; negative when it cannot be. */

@@ -10,7 +10,7 @@ import type { AddressRules, FamilyRules } from "../../src/forward/address-rules.
 import type { Log } from "../../src/log/logger.ts";
 import { FRAGMENT_SLOT_LENGTH, FRAGMENT_SLOTS } from "../../src/proto/fragments.ts";
 import type { Link } from "../../src/proto/link.ts";
-import { type ArenaPlan, type Net, OUT_HEADROOM, OUT_PAYLOAD } from "../../src/proto/net.ts";
+import { type ArenaPlan, type Net, OUT_LENGTH } from "../../src/proto/net.ts";
 import { describeFrame } from "../../src/wire/describe.ts";
 import { VNET_LENGTH } from "../../src/wire/vnet.ts";
 import { FakeHost } from "./fake-host.ts";
@@ -25,6 +25,8 @@ export interface FakeNetOptions {
   capacity?: number;
   offload?: boolean;
   udpOffload?: boolean;
+  /** Makes the host, for tests that want more of it. */
+  makeHost?: (table: FlowTable, arenaLength: number) => FakeHost;
 }
 
 export class FakeNet implements Net {
@@ -41,10 +43,12 @@ export class FakeNet implements Net {
   /** Warnings and errors that were logged. */
   readonly messages: string[] = [];
 
-  constructor({ capacity = 64, offload = true, udpOffload = true }: FakeNetOptions = {}) {
+  constructor(options: FakeNetOptions = {}) {
+    const { capacity = 64, offload = true, udpOffload = true } = options;
+    const makeHost = options.makeHost ?? ((table, length) => new FakeHost(table, length));
     this.flows = new FlowTable(capacity, Uint32Array.of(1, 2, 3, 4));
     this.plan = layOut();
-    this.host = new FakeHost(this.flows, this.plan.fragmentsAt + this.plan.fragmentsLength);
+    this.host = makeHost(this.flows, this.plan.fragmentsAt + this.plan.fragmentsLength);
     this.timers = new TimerWheel(capacity, this.host.nowMs);
     this.socket = new Int32Array(capacity).fill(-1);
     this.link = {
@@ -116,15 +120,14 @@ const noRules = (): FamilyRules => ({
 
 function layOut(): ArenaPlan {
   const receiveLength = 1024 * 1024;
-  const sendLength = OUT_HEADROOM + OUT_PAYLOAD + 64;
   const poolLength = 1024 * 1024;
   return {
     receiveAt: 0,
     receiveLength,
     sendAt: receiveLength,
-    poolAt: receiveLength + sendLength,
+    poolAt: receiveLength + OUT_LENGTH,
     poolLength,
-    fragmentsAt: receiveLength + sendLength + poolLength,
+    fragmentsAt: receiveLength + OUT_LENGTH + poolLength,
     fragmentsLength: FRAGMENT_SLOTS * FRAGMENT_SLOT_LENGTH,
   };
 }

@@ -70,3 +70,13 @@ test("a row that was given to another flow meanwhile is not mistaken", () => {
   fake.event(second, READABLE);
   expect(fake.net.takeFrames().length).toBe(1);
 });
+
+test("datagrams of one size that come one by one go on as a train", () => {
+  fake.send({});
+  const sizes = [100, 100, 100, 40, 100, 100, 200, 10, 10, 0, 1460, 1460];
+  fake.net.host.socket.inbox.push(...sizes.map((size) => ({ bytes: pattern(size) })));
+  fake.event(fake.net.host.socket, READABLE);
+  const lengths = fake.net.takeFrames().map((text) => Number(text.split(" ").at(-1)));
+  // Very short ones, and those that do not fit the link, stay alone.
+  expect(lengths).toEqual([340, 200, 210, 10, 0, 1460, 1460]);
+});
