@@ -15,7 +15,7 @@ export async function describeMachine(options: Options): Promise<Record<string, 
     node: process.version,
     iperf3: await version(["iperf3", "--version"]),
     bucatini: options.subjects.includes("bucatini")
-      ? await version([options.bucatini, "--version"])
+      ? await bucatiniVersion(options.bucatini)
       : "not measured",
     pasta: options.subjects.includes("pasta") ? await pastaVersion(options.pasta) : "not measured",
     slirp4netns: options.subjects.includes("slirp4netns")
@@ -46,6 +46,15 @@ async function version(argv: readonly string[]): Promise<string> {
   return firstLine(output.stdout) || firstLine(output.stderr);
 }
 
+/** With the revision of the source tree, when git tells it. */
+async function bucatiniVersion(path: string): Promise<string> {
+  const revision = await run(["git", "describe", "--always", "--dirty"]).then(
+    ({ stdout }) => `, source ${stdout.trim()}`,
+    () => "",
+  );
+  return (await version([path, "--version"])) + revision;
+}
+
 /** Debian's pasta of 2023 does not know its version, the package does. */
 async function pastaVersion(path: string): Promise<string> {
   const own = await version([path, "--version"]);
@@ -54,7 +63,7 @@ async function pastaVersion(path: string): Promise<string> {
 }
 
 function firstLine(text: string): string {
-  return text.trim().split("\n")[0]?.trim() ?? "";
+  return text.trim().split("\n")[0]?.replaceAll(/\s+/g, " ") ?? "";
 }
 
 function setting(name: string): string {

@@ -16,6 +16,8 @@ export interface Options {
   readonly slirp4netns: string;
   /** Where result.json and result.md are written. */
   readonly out: string;
+  /** The options that were given, as words. */
+  readonly words: readonly string[];
   readonly list: boolean;
   readonly help: boolean;
 }
@@ -58,6 +60,9 @@ export function parseOptions(words: readonly string[], environment: NodeJS.Proce
     pasta: values["PASTA"] || "pasta",
     slirp4netns: values["SLIRP4NETNS"] || "slirp4netns",
     out: resolve(values["OUT"] || join(tmpdir(), `bucatini-bench-${new Date().toISOString().slice(0, 19)}`)),
+    words: [...NAMES]
+      .filter((name) => name !== "OUT" && values[name])
+      .map((name) => `${name}=${values[name]}`),
     list: (values["LIST"] ?? "") !== "",
     help: (values["HELP"] ?? "") !== "",
   };

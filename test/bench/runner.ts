@@ -176,10 +176,9 @@ function report(
       return { ...row, medians };
     }),
   );
-  const words = process.argv.slice(3).join(" ");
   const about = `IPv${options.family}, ${options.repeat} samples of ${options.seconds} s each, medians; links have MTU 1500`;
   return {
-    command: `make bench ${words}`.trim(),
+    command: ["make bench", ...options.words].join(" "),
     date: new Date().toISOString().slice(0, 16).replace("T", " "),
     machine,
     notes: [about, ...notes],
