@@ -3,7 +3,6 @@
 /** Positive errors (asm-generic/errno.h); calls of the Host return them negated. */
 export const Errno = {
   EPERM: 1,
-  EINTR: 4,
   EIO: 5,
   EAGAIN: 11,
   ENOMEM: 12,

@@ -17,8 +17,8 @@ import { FakeHost } from "./fake-host.ts";
 
 export const GUEST_4 = "192.0.2.10";
 export const GUEST_6 = "2001:db8::10";
-export const GATEWAY_4 = "192.0.2.1";
-export const GATEWAY_6 = "fe80::1";
+const GATEWAY_4 = "192.0.2.1";
+const GATEWAY_6 = "fe80::1";
 
 export interface FakeNetOptions {
   /** Rows of the flow table. */
