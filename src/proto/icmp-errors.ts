@@ -30,6 +30,8 @@ const TRANSPORT_LENGTH = 8;
 /** Payload that an error about IPv4 quotes (RFC 792). */
 const QUOTED_PAYLOAD_4 = 8;
 const QUOTED_PAYLOAD_6 = ICMP6_MAXIMUM_QUOTE - IPV6_LENGTH - TRANSPORT_LENGTH;
+/** Nobody may ask for less (RFC 8200 section 5). */
+const IPV6_LEAST_MTU = 1280;
 /** Hop limit of the quoted packet: nobody looks at it. */
 const QUOTED_HOPS = 64;
 
@@ -153,7 +155,8 @@ function refuse(net: Net, output: Output, flow: FlowIndex, errno: number, mtu: n
   const source = sideOurs(net, words);
   if (!isIpv4(net.flows.sides, words)) {
     const type = errno === Errno.EMSGSIZE ? Icmp6Type.PacketTooBig : Icmp6Type.Unreachable;
-    return send(net, output, words, source, type, unreachable6(errno), mtu, length);
+    const info = errno === Errno.EMSGSIZE ? Math.max(mtu, IPV6_LEAST_MTU) : 0;
+    return send(net, output, words, source, type, unreachable6(errno), info, length);
   }
   send(net, output, words, source, Icmp4Type.Unreachable, unreachable4(errno), mtu, length);
 }

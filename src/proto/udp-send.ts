@@ -84,19 +84,24 @@ export class UdpSender {
   }
 
   #sendTrain(flow: FlowIndex, count: number): void {
-    const { host, socket, counters, flows } = this.#net;
+    const { host, socket, counters } = this.#net;
     const segment = this.#length[0];
     let result = host.sendTrain(socket[flow], this.#setParts(count), segment);
     if (result < 0 && !isAboutTrain(result) && !isFull(result)) {
+      // It may be the error of an earlier datagram; that must not cost these.
       this.#errors.drain(flow, 0, 0);
-      if (flows.closed[flow] === 1) return counters.add(Count.dropUdpSend, count);
       result = host.sendTrain(socket[flow], this.#setParts(count), segment);
     }
     if (result >= 0) return;
     if (isFull(result)) return counters.add(Count.dropUdpSend, count);
-    // Too large for the way's MTU is this train's trouble only; the others are those of every train.
-    if (result === -Errno.EINVAL || result === -Errno.EIO) this.#flows.noTrains[flow] = 1;
-    for (let i = 0; i < count && flows.closed[flow] === 0; i++) this.#sendOne(flow, i);
+    let sent = 0;
+    for (let i = 0; i < count; i++) {
+      if (this.#sendOne(flow, i)) sent++;
+      // There is no way at all; one error says it for all of them.
+      else if (!isAboutTrain(result)) return counters.add(Count.dropUdpSend, count - i - 1);
+    }
+    // Datagrams that are no trouble alone are no better in the next train.
+    if (sent === count && result !== -Errno.EMSGSIZE) this.#flows.noTrains[flow] = 1;
   }
 
   /** Parts for the first `count` datagrams, those that lie behind each other as one; returns how many. */
@@ -116,25 +121,27 @@ export class UdpSender {
     return parts;
   }
 
-  #sendOne(flow: FlowIndex, index: number): void {
-    const { counters, flows } = this.#net;
+  /** Sends one of the datagrams added. Tells whether it left. */
+  #sendOne(flow: FlowIndex, index: number): boolean {
+    const { counters } = this.#net;
     const at = this.#at[index];
     const length = this.#length[index];
     let result = this.#send(flow, at, length);
-    if (result >= 0) return;
+    if (result >= 0) return true;
     if (!isFull(result)) {
-      // It may be the error of an earlier datagram; that must not cost this one.
+      // As above.
       const drained = this.#errors.drain(flow, at, length);
       const itself = result === -Errno.EMSGSIZE && (drained & Drained.TooBig) !== 0;
-      if (!itself && flows.closed[flow] === 0) {
+      if (!itself) {
         result = this.#send(flow, at, length);
-        if (result >= 0) return;
+        if (result >= 0) return true;
         if (!isFull(result) && this.#errors.drain(flow, at, length) === 0) {
           this.#errors.refused(flow, -result, at, length);
         }
       }
     }
     counters.add(Count.dropUdpSend);
+    return false;
   }
 
   #send(flow: FlowIndex, at: number, length: number): number {

@@ -108,3 +108,12 @@ test("error events without errors end the flow before they end us", () => {
   expect(socket.closed).toBe("closed");
   expect(fake.net.flows.active).toBe(0);
 });
+
+test("a way that is gone is told once for a whole train", () => {
+  fake.send({});
+  fake.net.host.script("sendTrain", -101, -101);
+  fake.net.host.script("send", -101, -101);
+  fake.send({}, {}, {});
+  expect(fake.net.takeFrames()).toEqual([expect.stringContaining("ICMP net unreachable")]);
+  expect(fake.net.counters.snapshot()).toMatchObject({ dropUdpSend: 3 });
+});
