@@ -8,6 +8,7 @@ import { dirname, join } from "node:path";
 import { AppError } from "../base/errors.ts";
 import type { EngineOptions } from "../config/options.ts";
 import { TUN_F_USO4 } from "../ffi/constants.ts";
+import { limitSystemCalls } from "../kernel/seccomp.ts";
 import { setOffloads } from "../kernel/tap.ts";
 import { createLogger, type Log } from "../log/logger.ts";
 import { ControlServer } from "./control.ts";
@@ -61,11 +62,17 @@ async function run(options: EngineOptions, log: Log): Promise<void> {
   );
   const watch = new EndWatch(options.watch, epoll, EventKind.Watch);
   const loop = new Loop(
-    epoll, engine.host, stack, options.fds.tap,
-    () => { if (watch.isGone()) end("the container's network namespace is gone"); },
+    epoll,
+    engine.host,
+    stack,
+    options.fds.tap,
+    () => {
+      if (watch.isGone()) end("the container's network namespace is gone");
+    },
     (errno) => end(`the TAP cannot be read any more (errno ${errno})`),
   );
-  for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT"] as const) process.on(signal, () => end(`got ${signal}`));
+  for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT"] as const)
+    process.on(signal, () => end(`got ${signal}`));
   process.on("SIGHUP", () => {});
   process.on("uncaughtException", (err) => {
     log.error("the engine fails", { err });
@@ -73,6 +80,7 @@ async function run(options: EngineOptions, log: Log): Promise<void> {
     process.exit(1);
   });
   await control.listen(join(options.stateDirectory, "control.sock"));
+  limitSystemCalls();
   announce(options.fds.ready);
   loop.start();
   log.info("the engine is ready", { offloads });

@@ -6,6 +6,7 @@ import { AppError, errorCode, EXIT_CODES, type ErrorCode } from "../base/errors.
 import { VERSION } from "../config/generated/version.ts";
 import type { EngineFds, EngineOptions } from "../config/options.ts";
 import { childPipe } from "./child-pipe.ts";
+import { forbidNewPrivileges, KEPT_CAPABILITIES, limitCapabilities } from "../kernel/caps.ts";
 import { installedFile } from "./installation.ts";
 
 /** Descriptors as the engine sees them; 3 brings its options, up to end of file. */
@@ -18,7 +19,11 @@ const NODE_OPTIONS = ["--max-semi-space-size=1", "--v8-pool-size=1", "--stack-tr
  * The columns of the flow table are large and mostly untouched. Each in a mapping of its own (mallopt(3)), they cost
  * nothing until they are used; in glibc's heap they would be cleared, and so paid for, at once.
  */
-const ENVIRONMENT = { UV_THREADPOOL_SIZE: "1", MALLOC_MMAP_THRESHOLD_: "65536", MALLOC_TRIM_THRESHOLD_: "65536" };
+const ENVIRONMENT = {
+  UV_THREADPOOL_SIZE: "1",
+  MALLOC_MMAP_THRESHOLD_: "65536",
+  MALLOC_TRIM_THRESHOLD_: "65536",
+};
 
 const READY_TIMEOUT_MS = 15_000;
 /** How much of the log is worth quoting when the engine fails before it is ready. */
@@ -85,6 +90,9 @@ export async function startEngine(
   foreground: boolean,
 ): Promise<number> {
   const { tap, hostNetlink, containerNetlink, netns, log } = resources;
+  // Only what the engine may still need in the container's namespace; it inherits this and cannot regain more.
+  limitCapabilities(KEPT_CAPABILITIES);
+  forbidNewPrivileges();
   const child = spawn(process.execPath, [...NODE_OPTIONS, installedFile("engine.cjs")], {
     argv0: "bucatini-engine",
     cwd: "/",
