@@ -1,6 +1,7 @@
 /** The CNI plugin: its verbs, and how a call begins and ends. What a verb does is loaded only when it is asked for. */
 import { readFileSync } from "node:fs";
 import { dispatch, type CniVerbs } from "../cni/dispatch.ts";
+import { isInInitialUserNamespace } from "../runtime/process-info.ts";
 import { print, tell } from "./output.ts";
 
 const STDIN = 0;
@@ -18,6 +19,8 @@ const VERBS: CniVerbs = {
 
 /** Gives the exit status. */
 export async function cni(environment: NodeJS.ProcessEnv): Promise<number> {
+  // Root's runtimes call from logins and from services. The state must always be in the same place.
+  if (process.geteuid!() === 0 && isInInitialUserNamespace()) delete environment["XDG_RUNTIME_DIR"];
   const { status, stdout, stderr } = await dispatch(environment, () => readFileSync(STDIN, "utf8"), VERBS);
   if (stderr !== "") tell(stderr);
   if (stdout !== "") print(stdout);

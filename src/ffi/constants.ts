@@ -152,6 +152,7 @@ export const TUNSETVNETHDRSZ = 0x400454d8;
 export const IFF_TAP = 0x0002;
 export const IFF_NO_PI = 0x1000;
 export const IFF_VNET_HDR = 0x4000;
+export const IFF_TUN_EXCL = 0x8000;
 export const TUN_F_CSUM = 0x01;
 export const TUN_F_TSO4 = 0x02;
 export const TUN_F_TSO6 = 0x04;

@@ -73,7 +73,7 @@ export function openOwner(fd: number): number | undefined {
 }
 
 /**
- * Makes or attaches to a TAP device in another network namespace. Needs CAP_SYS_ADMIN and CAP_NET_ADMIN in its
+ * Makes a TAP device in another network namespace. Needs CAP_SYS_ADMIN and CAP_NET_ADMIN in its
  * owner. Throws AppError NO_TUN or TARGET_FORBIDDEN.
  */
 export async function openTapIn(netns: Netns, name: string, options: TapOptions): Promise<Tap> {

@@ -25,6 +25,8 @@ export interface TapOptions {
 export const TUN_PATH = "/dev/net/tun";
 export const TUN_OPEN_FLAGS: number = c.O_RDWR | c.O_NONBLOCK | c.O_CLOEXEC;
 const VNET_HEADER_LENGTH = 10;
+/** With IFF_TUN_EXCL, a persistent device of that name, which is somebody else's, is not taken over. */
+const TUN_FLAGS = c.IFF_TAP | c.IFF_NO_PI | c.IFF_VNET_HDR | c.IFF_TUN_EXCL;
 
 /** Longest interface name, in bytes. */
 export const MAX_INTERFACE_NAME: number = c.IFNAMSIZ - 1;
@@ -39,7 +41,7 @@ const OFFLOADS = [
   c.TUN_F_CSUM,
 ];
 
-/** Makes or attaches to a TAP device in the network namespace of this thread. Throws AppError NO_TUN. */
+/** Makes a TAP device in the network namespace of this thread. Throws AppError NO_TUN. */
 export function openTap(name: string, options: TapOptions): Tap {
   return attachTap(checkTunOpen(open(TUN_PATH, TUN_OPEN_FLAGS)), name, options);
 }
@@ -62,7 +64,7 @@ export function attachTap(fd: number, name: string, options: TapOptions): Tap {
       `"${name}" is no interface name: it must have 1 to ${MAX_INTERFACE_NAME} bytes`,
     );
   }
-  view.setUint16(ifreq.value, c.IFF_TAP | c.IFF_NO_PI | c.IFF_VNET_HDR, true);
+  view.setUint16(ifreq.value, TUN_FLAGS, true);
   const result = ioctl(fd, c.TUNSETIFF, address);
   if (result < 0) {
     close(fd);
@@ -101,9 +103,9 @@ function whyNotAttached(errno: number): string {
     case c.EPERM:
       return "this needs CAP_NET_ADMIN in the user namespace that owns the network namespace";
     case c.EBUSY:
-      return "another process holds this device. Stop it, or choose another name";
+      return "an interface of this name exists already. Remove it, or choose another name";
     case c.EINVAL:
-      return "an interface of this name exists and is no TAP device, or the name is not allowed";
+      return "the name is not allowed";
     default:
       return errnoName(errno);
   }

@@ -31,6 +31,8 @@ const tap = openTap("guest0", { wantOffload: true });
 const plain = openTap("plain%d", { wantOffload: false });
 const down = write(tap.fd, address, VNET_HEADER + 60);
 execFileSync("ip", ["link", "set", "guest0", "up"]);
+// A device that stays when nobody holds it.
+execFileSync("ip", ["tuntap", "add", "kept0", "mode", "tap"]);
 const result = {
   tap: { name: tap.name, offloads: tap.offloads },
   plain: { name: plain.name, offloads: plain.offloads },
@@ -38,7 +40,9 @@ const result = {
   busy: messageOf(() => openTap("guest0", { wantOffload: true })),
   long: messageOf(() => openTap("sixteen-letters-", { wantOffload: true })),
   empty: messageOf(() => openTap("", { wantOffload: true })),
-  wrong: messageOf(() => openTap("lo", { wantOffload: true })),
+  other: messageOf(() => openTap("lo", { wantOffload: true })),
+  kept: messageOf(() => openTap("kept0", { wantOffload: true })),
+  wrong: messageOf(() => openTap("..", { wantOffload: true })),
   down,
   written: write(tap.fd, address, VNET_HEADER + 60),
   frame: awaitFrame(tap.fd, address, view, IPV6_ETHERTYPE),

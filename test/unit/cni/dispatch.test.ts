@@ -1,0 +1,214 @@
+import { expect, test } from "@jest/globals";
+import { AppError, SysError } from "../../../src/base/errors.ts";
+import { ConfigError } from "../../../src/config/from-cni.ts";
+import { type CniRequest, type CniVerbs, dispatch } from "../../../src/cni/dispatch.ts";
+import type { Environment } from "../../../src/cni/environment.ts";
+import { CniError } from "../../../src/cni/errors.ts";
+
+const ENVIRONMENT: Environment = {
+  CNI_COMMAND: "ADD",
+  CNI_CONTAINERID: "c1",
+  CNI_NETNS: "/run/netns/n1",
+  CNI_IFNAME: "eth0",
+  CNI_PATH: "/opt/cni/bin",
+  CNI_ARGS: "IgnoreUnknown=1",
+};
+const CONFIG = { cniVersion: "1.1.0", name: "net", type: "bucatini", extra: [1] };
+
+interface Call {
+  environment?: Environment;
+  input?: string;
+  run?: (request: CniRequest) => Promise<unknown>;
+}
+
+/** One call: how it ended, the JSON that was printed, and whether stdin was read. */
+async function call({ environment = ENVIRONMENT, input = JSON.stringify(CONFIG), run }: Call) {
+  const verb = run ?? ((request: CniRequest) => Promise.resolve(request));
+  const verbs: CniVerbs = {
+    ADD: { required: ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"], run: verb },
+    DEL: { required: ["CNI_CONTAINERID", "CNI_IFNAME"], run: verb },
+  };
+  let reads = 0;
+  const read = (): string => {
+    reads++;
+    return input;
+  };
+  const { status, stdout, stderr } = await dispatch(environment, read, verbs);
+  return { status, json: stdout === "" ? undefined : JSON.parse(stdout), stderr, reads };
+}
+
+const unreadable = (): string => {
+  throw new Error("EIO");
+};
+
+const failing = (error: unknown): Call => ({ run: () => Promise.reject(error) });
+
+test("a verb gets the attachment, the version and the whole configuration, and its result is printed", async () => {
+  expect(await call({})).toEqual({
+    status: 0,
+    json: { containerId: "c1", netns: "/run/netns/n1", ifname: "eth0", version: "1.1.0", config: CONFIG },
+    stderr: "",
+    reads: 1,
+  });
+});
+
+test("a verb without a result prints nothing", async () => {
+  expect(await call({ run: async () => undefined })).toMatchObject({ status: 0, json: undefined });
+});
+
+test.each(["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"])("ADD without %s is told so", async (name) => {
+  for (const value of [undefined, ""]) {
+    expect(await call({ environment: { ...ENVIRONMENT, [name]: value } })).toEqual({
+      status: 1,
+      json: { cniVersion: "1.1.0", code: 4, msg: `missing environment variables: ${name}` },
+      stderr: "",
+      reads: 0,
+    });
+  }
+});
+
+test("all missing variables are named at once", async () => {
+  const { json } = await call({ environment: { CNI_COMMAND: "ADD" } });
+  expect(json.msg).toBe("missing environment variables: CNI_CONTAINERID, CNI_NETNS, CNI_IFNAME");
+});
+
+test("DEL needs no namespace, but the container and the interface", async () => {
+  const environment = { ...ENVIRONMENT, CNI_COMMAND: "DEL", CNI_NETNS: "" };
+  expect(await call({ environment })).toMatchObject({ status: 0, json: { netns: "" } });
+  for (const name of ["CNI_CONTAINERID", "CNI_IFNAME"]) {
+    const { json } = await call({ environment: { ...environment, [name]: "" } });
+    expect(json).toMatchObject({ code: 4, msg: `missing environment variables: ${name}` });
+  }
+});
+
+test.each([
+  ["CNI_CONTAINERID", "-c1"],
+  ["CNI_CONTAINERID", "a/b"],
+  ["CNI_CONTAINERID", "a b"],
+  ["CNI_CONTAINERID", "../../etc"],
+  ["CNI_IFNAME", "sixteen-bytes-xx"],
+  ["CNI_IFNAME", "ääääääää"],
+  ["CNI_IFNAME", "."],
+  ["CNI_IFNAME", ".."],
+  ["CNI_IFNAME", "eth/0"],
+  ["CNI_IFNAME", "eth:0"],
+  ["CNI_IFNAME", "eth 0"],
+  ["CNI_IFNAME", "eth%d"],
+])("%s=%s is refused by name and value", async (name, value) => {
+  const { json, status } = await call({ environment: { ...ENVIRONMENT, [name]: value } });
+  expect(status).toBe(1);
+  expect(json).toMatchObject({ code: 4, msg: "invalid environment variables" });
+  expect(json.details).toContain(`${name}=${value} must`);
+});
+
+test.each(["CHECK", "STATUS", "GC", "add", "toString", "__proto__"])(
+  "%s is no command here",
+  async (name) => {
+    const { json, reads } = await call({ environment: { ...ENVIRONMENT, CNI_COMMAND: name } });
+    expect(json).toEqual({ cniVersion: "1.1.0", code: 4, msg: `unknown CNI_COMMAND ${name}` });
+    expect(reads).toBe(0);
+  },
+);
+
+test("without CNI_COMMAND it says what it is to humans only", async () => {
+  const { status, json, stderr } = await call({ environment: {} });
+  expect({ status, json }).toEqual({ status: 0, json: undefined });
+  expect(stderr).toContain("ADD, DEL or VERSION");
+});
+
+test.each(["", "{", '{"cniVersion": "1.1.0"} x', "null", "[]", '"text"', "7"])(
+  "%j on stdin cannot be decoded",
+  async (input) => {
+    const { json, status } = await call({ input });
+    expect(status).toBe(1);
+    expect(json.code).toBe(6);
+  },
+);
+
+test("stdin that cannot be read is an I/O failure", async () => {
+  const { stdout, status } = await dispatch(ENVIRONMENT, unreadable, {
+    ADD: { required: [], run: async () => ({}) },
+  });
+  expect(status).toBe(1);
+  expect(JSON.parse(stdout)).toMatchObject({ code: 5, details: "Error: EIO" });
+});
+
+test.each(["1.0.0", "1.1.0"])("version %s is spoken, also in errors", async (cniVersion) => {
+  const input = JSON.stringify({ ...CONFIG, cniVersion });
+  expect((await call({ input })).json.version).toBe(cniVersion);
+  const { json } = await call({ input, ...failing(new CniError(11, "later", "in a minute")) });
+  expect(json).toEqual({ cniVersion, code: 11, msg: "later", details: "in a minute" });
+});
+
+test.each([undefined, "", "0.1.0", "0.4.0", "1.0", "1.2.0", "2.0.0", 1, null, {}])(
+  "version %j is incompatible",
+  async (cniVersion) => {
+    const { json } = await call({ input: JSON.stringify({ ...CONFIG, cniVersion }) });
+    expect(json).toEqual({
+      cniVersion: "1.1.0",
+      code: 1,
+      msg: "incompatible CNI versions",
+      details: `config is ${JSON.stringify(cniVersion ?? (cniVersion === null ? null : "0.1.0"))}, plugin supports ["1.0.0","1.1.0"]`,
+    });
+  },
+);
+
+test.each([
+  ['{"cniVersion":"1.1.0"}', "1.1.0"],
+  ['{"cniVersion":"0.4.0"}', "0.4.0"],
+  ["{}", "1.1.0"],
+  ["", "1.1.0"],
+])("VERSION with %s on stdin lists the versions", async (input, cniVersion) => {
+  const environment = { CNI_COMMAND: "VERSION", CNI_IFNAME: "dummy", CNI_NETNS: "dummy" };
+  expect(await call({ environment, input })).toEqual({
+    status: 0,
+    json: { cniVersion, supportedVersions: ["1.0.0", "1.1.0"] },
+    stderr: "",
+    reads: 1,
+  });
+});
+
+test("VERSION with bad JSON on stdin cannot be decoded", async () => {
+  const { json } = await call({ environment: { CNI_COMMAND: "VERSION" }, input: "{" });
+  expect(json.code).toBe(6);
+});
+
+test.each([
+  [new AppError("TARGET_GONE", "no such namespace"), 3],
+  [new AppError("USAGE", "that is your own"), 4],
+  [new AppError("STATE_DIR", "disk full"), 5],
+  [new AppError("LOG_FILE", "disk full"), 5],
+  [new AppError("NO_ADDRESS", "no interface eth9"), 7],
+  [new AppError("ENGINE_FAILED", "not ready in time"), 11],
+  [new AppError("TARGET_FORBIDDEN", "not yours"), 104],
+  [new AppError("NO_TUN", "no /dev/net/tun"), 105],
+  [new AppError("BUSY", "connected already"), 108],
+])("%s has code %d and needs no stack", async (error, code) => {
+  expect(await call(failing(error))).toEqual({
+    status: 1,
+    json: { cniVersion: "1.1.0", code, msg: error.message },
+    stderr: "",
+    reads: 1,
+  });
+});
+
+test("errors of the configuration name the place", async () => {
+  const invalid = await call(failing(new ConfigError("/mtu", "must be integer")));
+  expect(invalid.json).toMatchObject({
+    code: 7,
+    msg: "invalid network configuration",
+    details: "/mtu must be integer",
+  });
+  const unsupported = await call(failing(new ConfigError("/ipam", 'is not supported: {"type":"x"}', true)));
+  expect(unsupported.json).toMatchObject({ code: 2, msg: "unsupported field" });
+});
+
+test.each([new TypeError("x is not a function"), new SysError("socket", 24, "EMFILE")])(
+  "%s prints its stack to stderr, and only there",
+  async (error) => {
+    const { json, stderr, status } = await call(failing(error));
+    expect(status).toBe(1);
+    expect(json).toEqual({ cniVersion: "1.1.0", code: 101, msg: `internal error: ${error.message}` });
+    expect(stderr).toContain("dispatch.test.ts");
+  },
+);
