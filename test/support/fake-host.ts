@@ -213,9 +213,12 @@ export class FakeHost implements Host {
     const scripted = this.#scripted("peek");
     if (scripted !== undefined) return scripted;
     const socket = this.#socket(fd);
-    if (socket.error !== 0) return -this.takeError(fd);
     const bytes = socket.stream.subarray(socket.peekOffset, socket.peekOffset + length);
-    if (bytes.length === 0) return socket.streamEnded ? 0 : EAGAIN;
+    // As in the kernel, what was received before the error comes first.
+    if (bytes.length === 0) {
+      if (socket.error !== 0) return -this.takeError(fd);
+      return socket.streamEnded ? 0 : EAGAIN;
+    }
     this.arena.bytes.set(bytes, at);
     socket.peekOffset += bytes.length;
     return bytes.length;

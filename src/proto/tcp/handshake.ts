@@ -177,10 +177,22 @@ export class Handshake {
   /** The third segment of the handshake; false if it is not. */
   established(flow: FlowIndex, at: number, flags: number): boolean {
     const c = this.#c;
-    if ((flags & (TcpFlag.Syn | TcpFlag.Ack)) !== TcpFlag.Ack) return false;
+    const { counters } = this.#net;
+    if ((flags & TcpFlag.Syn) !== 0) {
+      // The container uses the port anew. It will reset what it cannot make sense of, and then ask again.
+      counters.add(Count.dropTcpOutOfWindow);
+      this.#toTap.ack(flow);
+      return false;
+    }
+    if ((flags & TcpFlag.Ack) === 0) {
+      counters.add(Count.dropTcpHeader);
+      return false;
+    }
     const ack = tcpAcknowledgment(this.#view, at);
     if (ack !== c.sndNxt[flow]) {
-      this.#net.counters.add(Count.dropTcpOutOfWindow);
+      // RFC 9293 section 3.10.7.4, SYN-RECEIVED.
+      counters.add(Count.dropTcpOutOfWindow);
+      this.#toTap.resetUnknown(wordsOf((flow << 1) | INITIATING), ack, 0, TcpFlag.Rst);
       return false;
     }
     c.sndUna[flow] = ack;

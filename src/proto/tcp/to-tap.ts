@@ -125,10 +125,11 @@ export class ToTap {
       const taken = host.peek(this.#net.socket[flow], this.#output.payloadAt, wanted);
       if (taken <= 0) return this.#endOfData(flow, taken);
       budget -= taken;
-      // Less than wanted: the socket is empty, and an edge will tell when it is not any more; but an end of
-      // stream behind the data was told already, so only the next peek may answer "nothing".
-      const flags = TcpFlag.Ack | (taken < wanted ? TcpFlag.Psh : 0);
-      if (!this.#data(flow, flags, taken)) return false;
+      const emptied = taken < wanted;
+      // The socket is empty, and an edge will tell when it is not any more. An end of stream that was told
+      // already is told no more: there only another peek sees it.
+      if (emptied && (c.flags[flow] & Flag.Hangup) === 0) c.flags[flow] &= ~Flag.Readable;
+      if (!this.#data(flow, emptied ? TcpFlag.Ack | TcpFlag.Psh : TcpFlag.Ack, taken)) return false;
     }
     return false;
   }
@@ -278,7 +279,8 @@ export class ToTap {
 
   /** Bytes the container may send: what this connection may keep waiting, less as the pool fills up. */
   #freeSpace(flow: FlowIndex): number {
-    const share = Math.min(WINDOW_LIMIT, this.#pending.available >>> 2);
+    const limit = Math.min(WINDOW_LIMIT, MAX_WINDOW_FIELD << this.#c.rcvScale[flow]);
+    const share = Math.min(limit, this.#pending.available >>> 2);
     return Math.max(share - this.#pending.bytes[flow], 0);
   }
 

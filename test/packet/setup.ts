@@ -1,0 +1,75 @@
+/** Lines of a script that come before time begins: what the link, the host and the rules are like. */
+import { FRAGMENT_SLOT_LENGTH } from "../../src/proto/fragments.ts";
+import type { FamilyRules } from "../../src/forward/address-rules.ts";
+import { FakeNet, ip } from "../support/fake-net.ts";
+import type { Line } from "./script.ts";
+import { ScriptHost } from "./script-host.ts";
+
+export interface Setup {
+  net: FakeNet;
+  host: ScriptHost;
+  /** Our initial sequence number of the first connection, if the script wants a certain one. */
+  ourIsn: number | undefined;
+}
+
+/** Builds the network that the `config` lines describe. */
+export function buildNet(lines: readonly Line[]): Setup {
+  const configs = lines.flatMap(({ action }) => (action.kind === "config" ? [action.words] : []));
+  const value = (name: string): string | undefined => configs.find(([word]) => word === name)?.[1];
+  for (const [name] of configs) if (!NAMES.has(name)) throw new Error(`unknown configuration "${name}"`);
+  const offload = value("offload") !== "off";
+  const net = new FakeNet({
+    capacity: Number(value("flows") ?? 64),
+    offload,
+    udpOffload: offload && value("udp-offload") !== "off",
+    makeHost: (table, length) => new ScriptHost(table, length),
+  });
+  if (!(net.host instanceof ScriptHost)) throw new Error("not the host that was asked for");
+  net.link.mtu = Number(value("mtu") ?? 1500);
+  net.link.v4.enabled = value("ipv4") !== "off";
+  net.link.v6.enabled = value("ipv6") !== "off";
+  net.plan.poolLength = Math.min(Number(value("pool") ?? net.plan.poolLength), net.plan.poolLength);
+  const slots = value("fragments");
+  if (slots !== undefined) net.plan.fragmentsLength = Number(slots) * FRAGMENT_SLOT_LENGTH;
+  for (const words of configs) applyRule(net, words);
+  const isn = value("our-isn");
+  return { net, host: net.host, ourIsn: isn === undefined ? undefined : Number(isn) >>> 0 };
+}
+
+const NAMES: ReadonlySet<string> = new Set(
+  (
+    "offload udp-offload flows mtu ipv4 ipv6 pool fragments our-isn " +
+    "advertise map-host-loopback map-guest dns outbound outbound-interface"
+  ).split(" "),
+);
+
+function applyRule(net: FakeNet, [name, ...values]: string[]): void {
+  const { rules, link } = net;
+  const family = (address: string): FamilyRules => (address.includes(":") ? rules.v6 : rules.v4);
+  switch (name) {
+    case "map-host-loopback":
+      family(values[0]).mapHostLoopback = ip(values[0]);
+      break;
+    case "map-guest":
+      family(values[0]).mapGuest = ip(values[0]);
+      family(values[0]).guest = (values[0].includes(":") ? link.v6 : link.v4).assigned[0];
+      break;
+    case "dns": {
+      // dns ADDRESS to SERVER [SERVER...]
+      family(values[0]).dnsMatch = ip(values[0]);
+      rules.dnsServers = values.slice(2).map(ip);
+      break;
+    }
+    case "outbound":
+      family(values[0]).outbound = ip(values[0]);
+      break;
+    case "outbound-interface":
+      rules.v4.outboundInterface = rules.v6.outboundInterface = values[0];
+      break;
+    case "advertise":
+      // advertise [RESOLVER...]
+      link.advertise = { resolvers: values.map(ip), searchDomains: [] };
+      break;
+    default:
+  }
+}
