@@ -44,7 +44,6 @@ export function buildEngine(options: EngineOptions, log: Log, offloads: number, 
     flowKind: EventKind.Flow,
     errorAt: layout.errorAt,
     scope: options.plan.ipv6.hostInterfaceIndex,
-    device: "",
     peekOffset: true,
   });
   host.nowMs = performance.now();

@@ -34,8 +34,6 @@ export interface HostOptions {
   errorAt: number;
   /** Interface index that goes with link-local IPv6 addresses, or 0. */
   scope: number;
-  /** Interface that every socket to the outside is bound to; empty for none. */
-  device: string;
   /** False to do without SO_PEEK_OFF. */
   peekOffset: boolean;
 }
@@ -62,7 +60,6 @@ export class KernelHost implements Host {
   readonly #table: FlowTable;
   readonly #epoll: Epoll;
   readonly #flowKind: number;
-  readonly #device: string;
   readonly #messages: Messages;
   readonly #errors: ErrorQueue;
   readonly #peek: Peek;
@@ -74,7 +71,6 @@ export class KernelHost implements Host {
     this.#table = options.table;
     this.#epoll = options.epoll;
     this.#flowKind = options.flowKind;
-    this.#device = options.device;
     this.#messages = new Messages(options.arena);
     this.#errors = new ErrorQueue(options.arena, options.errorAt);
     this.#peek = new Peek(options.arena, options.peekOffset);
@@ -88,13 +84,13 @@ export class KernelHost implements Host {
   }
 
   openTcp(v6: boolean): Fd {
-    return this.#finish(this.adoptTcp(socket.openTcp(v6), v6));
+    return this.adoptTcp(socket.openTcp(v6), v6);
   }
   openUdp(v6: boolean): Fd {
-    return this.#finish(socket.openUdp(v6));
+    return socket.openUdp(v6);
   }
   openPing(v6: boolean): Fd {
-    return this.#finish(socket.openPing(v6));
+    return socket.openPing(v6);
   }
 
   /** Makes a TCP socket that came from elsewhere, such as accept(2), ready for `peek`: the same descriptor. */
@@ -207,15 +203,6 @@ export class KernelHost implements Host {
     const first = Math.ceil((this.arena.address + at) / PAGE) * PAGE;
     const end = Math.floor((this.arena.address + at + length) / PAGE) * PAGE;
     if (end > first) madvise(first, end - first, c.MADV_DONTNEED);
-  }
-
-  /** Does to every new socket what the options ask for. */
-  #finish(fd: Fd): Fd {
-    if (fd < 0 || this.#device === "") return fd;
-    const result = socket.bindToDevice(fd, this.#device);
-    if (result >= 0) return fd;
-    close(fd);
-    return result;
   }
 }
 

@@ -25,7 +25,7 @@ export function statusOf(options: EngineOptions, engine: Engine, offloads: numbe
   const { net } = engine;
   const flows: Record<string, number> = { total: net.flows.active };
   net.flows.forEach((flow) => {
-    const name = FLOW_TYPE_NAMES[net.flows.type[flow]!]!;
+    const name = FLOW_TYPE_NAMES[net.flows.type[flow]];
     flows[name] = (flows[name] ?? 0) + 1;
   });
   const assigned = [...net.link.v4.assigned, ...net.link.v6.assigned];

@@ -41,7 +41,6 @@ export function bench(options: { peekOffset: boolean } = { peekOffset: true }): 
     flowKind: FLOW_KIND,
     errorAt: 0,
     scope: 0,
-    device: "",
     peekOffset: options.peekOffset,
   });
   return {

@@ -33,6 +33,8 @@ export const Flag = {
   Recovering: 1 << 5,
   /** The host socket keeps itself alive. */
   KeepAlive: 1 << 6,
+  /** The far side has ended its stream, or broken off; there may still be data before that. */
+  Hangup: 1 << 7,
 } as const;
 
 export class Connections {

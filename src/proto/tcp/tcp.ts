@@ -92,6 +92,7 @@ export class Tcp implements Upper, FlowHandler {
 
   socketEvent(flow: FlowIndex, events: number): void {
     const c = this.connections;
+    if ((events & ~(EpollEvent.In | EpollEvent.Out)) !== 0) c.flags[flow] |= Flag.Hangup;
     if ((c.events[flow] & Event.Connecting) !== 0) return this.#handshake.connected(flow, events);
     if ((events & EpollEvent.Out) !== 0 && !this.#fromTap.drain(flow)) return;
     if ((events & ~EpollEvent.Out) !== 0) {
