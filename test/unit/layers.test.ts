@@ -46,8 +46,8 @@ function sources(folder: string): string[] {
 /** The layer of a path below the project's root. */
 function layerOf(path: string): string {
   const [top, second] = path.split("/");
-  if (top !== "src" || second!.endsWith(".ts")) return "main";
-  return second!;
+  if (top !== "src" || second.endsWith(".ts")) return "main";
+  return second;
 }
 
 const files = [...sources("src"), ...sources("plugin"), ...sources("hooks")];
@@ -61,12 +61,12 @@ test.each(files)("%s imports only what its layer may", (file) => {
   expect(Object.keys(LAYERS)).toContain(layer);
   const wrong: string[] = [];
   for (const [, target] of readFileSync(join(ROOT, file), "utf8").matchAll(IMPORT)) {
-    if (target!.startsWith(".")) {
-      const other = layerOf(relative(ROOT, join(ROOT, dirname(file), target!)));
-      if (other !== layer && !LAYERS[layer]!.includes(other)) wrong.push(`${layer} -> ${other}: ${target}`);
+    if (target.startsWith(".")) {
+      const other = layerOf(relative(ROOT, join(ROOT, dirname(file), target)));
+      if (other !== layer && !LAYERS[layer].includes(other)) wrong.push(`${layer} -> ${other}: ${target}`);
     } else if (
       !(PACKAGES[layer] ?? []).some(
-        (name) => target === name || (name.endsWith(":") && target!.startsWith(name)),
+        (name) => target === name || (name.endsWith(":") && target.startsWith(name)),
       )
     ) {
       wrong.push(`${layer} -> ${target}`);
