@@ -48,6 +48,7 @@ const NAMES = [
 export type CounterName = (typeof NAMES)[number];
 
 /** Index of each counter in `Counters.values`. */
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- fromEntries forgets the names
 export const Count = Object.fromEntries(NAMES.map((name, index) => [name, index])) as Readonly<
   Record<CounterName, number>
 >;
@@ -57,7 +58,7 @@ export class Counters {
   readonly values: Float64Array = new Float64Array(NAMES.length);
 
   add(counter: number, amount = 1): void {
-    this.values[counter]! += amount;
+    this.values[counter] += amount;
   }
 
   /** Counters that are not zero, by name. */

@@ -3,6 +3,7 @@
  * its target. Order matters: DNS first, because a gateway that is also the resolver must not be shadowed by
  * the mapping to the host's loopback.
  */
+import { isLoopback, sameIp } from "../base/address.ts";
 import { isMapped, MAPPED, packKind, packPorts, sideProtocol, SideWord } from "../flow/table.ts";
 import { Pif } from "../flow/state.ts";
 import { IpProtocol } from "../wire/ipv4.ts";
@@ -41,14 +42,14 @@ export const familyRules = (rules: AddressRules, v6: boolean): FamilyRules => (v
 
 /** Tells whether this TCP or UDP destination is the resolver that the container sees. */
 export function isDnsForward(rules: FamilyRules, key: Uint32Array): boolean {
-  const port = key[SideWord.Ports]! >>> 16;
+  const port = key[SideWord.Ports] >>> 16;
   const protocol = sideProtocol(key, 0);
   return (
     rules.dnsMatch !== undefined &&
     // The identifier of an echo may look like a port.
     (protocol === IpProtocol.Tcp || protocol === IpProtocol.Udp) &&
     (port === DNS_PORT || port === DNS_OVER_TLS_PORT) &&
-    equals(key, SideWord.Ours, rules.dnsMatch)
+    sameIp(key, SideWord.Ours, rules.dnsMatch, 0)
   );
 }
 
@@ -66,20 +67,20 @@ export function outboundTarget(
 ): void {
   const v6 = !isMapped(key, SideWord.Ours);
   const family = familyRules(rules, v6);
-  const ports = key[SideWord.Ports]!;
+  const ports = key[SideWord.Ports];
   const server = rules.dnsServers[dnsServer];
   let target: Address | undefined;
   if (server !== undefined && isDnsForward(family, key)) target = server;
   else if (matches(family.mapHostLoopback, key)) target = v6 ? LOOPBACK_V6 : LOOPBACK_V4;
   else if (matches(family.mapGuest, key)) target = family.guest;
   // The far party of the host side is what the container took for us.
-  for (let i = 0; i < 4; i++) key[SideWord.Endpoint + i] = target?.[i] ?? key[SideWord.Ours + i]!;
+  for (let i = 0; i < 4; i++) key[SideWord.Endpoint + i] = target?.[i] ?? key[SideWord.Ours + i];
   const toV6 = !isMapped(key, SideWord.Endpoint);
   const outbound = isLoopback(key, SideWord.Endpoint) ? undefined : familyRules(rules, toV6).outbound;
   for (let i = 0; i < 4; i++) key[SideWord.Ours + i] = outbound?.[i] ?? 0;
   if (!toV6) key[SideWord.Ours + 2] = MAPPED;
   key[SideWord.Ports] = packPorts(keepSourcePort ? ports & 0xffff : 0, ports >>> 16);
-  key[SideWord.Kind] = packKind(key[SideWord.Kind]! >>> 8, Pif.Host);
+  key[SideWord.Kind] = packKind(key[SideWord.Kind] >>> 8, Pif.Host);
 }
 
 /**
@@ -90,28 +91,13 @@ export function insideAddress(rules: AddressRules, address: Uint32Array, at: num
   const v6 = !isMapped(address, at);
   const family = familyRules(rules, v6);
   if (isLoopback(address, at)) return family.mapHostLoopback;
-  if (family.guest !== undefined && equals(address, at, family.guest)) return family.mapGuest;
+  if (family.guest !== undefined && sameIp(address, at, family.guest, 0)) return family.mapGuest;
   return undefined;
-}
-
-/** 127.0.0.0/8, mapped, or ::1. */
-export function isLoopback(words: Uint32Array, at: number): boolean {
-  if (isMapped(words, at)) return words[at + 3]! >>> 24 === 127;
-  return words[at] === 0 && words[at + 1] === 0 && words[at + 2] === 0 && words[at + 3] === 1;
 }
 
 const LOOPBACK_V4: Address = Uint32Array.of(0, 0, MAPPED, LOOPBACK_4);
 const LOOPBACK_V6: Address = Uint32Array.of(0, 0, 0, 1);
 
 function matches(rule: Address | undefined, key: Uint32Array): boolean {
-  return rule !== undefined && equals(key, SideWord.Ours, rule);
-}
-
-function equals(words: Uint32Array, at: number, address: Address): boolean {
-  return (
-    words[at + 3] === address[3] &&
-    words[at + 2] === address[2] &&
-    words[at + 1] === address[1] &&
-    words[at] === address[0]
-  );
+  return rule !== undefined && sameIp(key, SideWord.Ours, rule, 0);
 }

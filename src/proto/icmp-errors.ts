@@ -3,10 +3,10 @@
  * when the host itself refuses. Each quotes the packet as the container sent it, from its own address to the
  * address it knows, whatever went out on the host side.
  */
-import { isIpv4, isUnicast, isUnspecified, sameIp } from "../base/address.ts";
+import { isIpv4, isUnicast, isUnspecified, sameIp, isLoopback } from "../base/address.ts";
 import { Count } from "../base/counters.ts";
 import { endpointPort, oursPort, SideWord, sideProtocol, type FlowIndex } from "../flow/table.ts";
-import { type Address, insideAddress, isLoopback } from "../forward/address-rules.ts";
+import { type Address, insideAddress } from "../forward/address-rules.ts";
 import { ICMP4_LENGTH, Icmp4Type, Icmp4Unreachable, writeIcmp4Echo, writeIcmp4Error } from "../wire/icmp4.ts";
 import {
   ICMP6_LENGTH,

@@ -2,11 +2,11 @@
  * Echo requests, through the unprivileged ping sockets of Linux (icmp(7)). The kernel chooses the identifier on
  * the host side; the container's own, which is both ports of its side of the flow, goes back into every answer.
  */
-import { isIpv4, isUnicast, isUnspecified } from "../base/address.ts";
+import { isIpv4, isUnicast, isUnspecified, isLoopback } from "../base/address.ts";
 import { Count } from "../base/counters.ts";
 import { FlowType } from "../flow/state.ts";
 import { INITIATING, oursPort, packPorts, SideWord, type FlowIndex } from "../flow/table.ts";
-import { familyRules, isLoopback, outboundTarget } from "../forward/address-rules.ts";
+import { familyRules, outboundTarget } from "../forward/address-rules.ts";
 import { RateLimit } from "../log/rate-limit.ts";
 import { ICMP4_LENGTH, Icmp4Type, icmp4Id, icmp4Sequence, icmp4Type, writeIcmp4Echo } from "../wire/icmp4.ts";
 import { ICMP6_LENGTH, Icmp6Type, icmp6Sequence, icmp6Type, writeIcmp6Echo } from "../wire/icmp6.ts";

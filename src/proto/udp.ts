@@ -6,11 +6,11 @@
  * Datagrams to a group or to everybody go out, but a connected socket hears nothing from others: answers to
  * discovery (SSDP, mDNS) do not come in.
  */
-import { isIpv4, isUnicast, isUnspecified } from "../base/address.ts";
+import { isIpv4, isUnicast, isUnspecified, isLoopback } from "../base/address.ts";
 import { Count } from "../base/counters.ts";
 import { FlowType } from "../flow/state.ts";
 import { INITIATING, packPorts, SIDE_WORDS, SideWord, type FlowIndex } from "../flow/table.ts";
-import { familyRules, isDnsForward, isLoopback, outboundTarget } from "../forward/address-rules.ts";
+import { familyRules, isDnsForward, outboundTarget } from "../forward/address-rules.ts";
 import { Resolvers } from "../forward/resolvers.ts";
 import { RateLimit } from "../log/rate-limit.ts";
 import { isUdpValid, UDP_LENGTH, udpDestinationPort, udpLength, udpSourcePort } from "../wire/udp.ts";

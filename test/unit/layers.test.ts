@@ -28,7 +28,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   log: ["pino", "node:fs"],
   flow: ["node:crypto"],
   ffi: ["koffi", "node:os"],
-  kernel: ["node:fs", "node:path"],
+  kernel: ["node:fs", "node:os", "node:path"],
   engine: ["node:"],
   runtime: ["node:"],
   commands: ["node:"],

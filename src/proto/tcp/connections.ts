@@ -53,6 +53,9 @@ export class Connections {
   readonly rcvScale: Uint8Array;
   readonly sndScale: Uint8Array;
 
+  /** Segments of this batch that came behind a hole. */
+  readonly holes: Uint8Array;
+
   /** First sequence number the container has not acknowledged. */
   readonly sndUna: Uint32Array;
   /** Next to send; behind `sndMax` while lost data is sent again. */
@@ -100,6 +103,7 @@ export class Connections {
     this.ackSent = words();
     this.rcvScale = bytes();
     this.sndScale = bytes();
+    this.holes = bytes();
     this.sndUna = words();
     this.sndNxt = words();
     this.sndMax = words();

@@ -21,6 +21,8 @@ import type { Pending } from "./pending.ts";
 import { DELAYED_ACK_MS, type ToTap } from "./to-tap.ts";
 
 const EAGAIN = -11;
+/** Repeated acknowledgements that make a sender believe in a loss (RFC 5681 section 3.2), and the new one before. */
+const LOSS_ACKS = 4;
 /** While the container answers window probes with a closed window, the pause between them grows no further. */
 const PROBE_RETRIES = 6;
 
@@ -133,6 +135,7 @@ export class FromTap {
       (flags & TcpFlag.Fin) === 0 &&
       window === c.sndWnd[flow] &&
       sequence === c.rcvNxt[flow];
+    if (window > 0 && c.sndWnd[flow] === 0) this.#toTap.windowOpened(flow);
     c.sndWnd[flow] = window;
     if (window === 0 && c.retries[flow] > PROBE_RETRIES) c.retries[flow] = PROBE_RETRIES;
     if (ack !== una) return this.#toTap.acknowledged(flow, ack);
@@ -155,7 +158,8 @@ export class FromTap {
     const c = this.#c;
     const skip = seqDiff(c.rcvNxt[flow], sequence);
     if (skip < 0) {
-      // A hole: something before this was lost. Nothing is kept; the repeated acknowledgement asks for it.
+      // A hole: something before this was lost. Nothing is kept; repeated acknowledgements ask for it.
+      c.holes[flow] = Math.min(c.holes[flow] + 1, LOSS_ACKS);
       return this.#answer(flow, Count.dropTcpOutOfOrder);
     }
     if (skip >= length) {
@@ -239,7 +243,12 @@ export class FromTap {
   #acknowledge(flow: FlowIndex): void {
     const c = this.#c;
     const flags = c.flags[flow];
-    if ((flags & Flag.AckNow) !== 0) return this.#toTap.ack(flow);
+    if ((flags & Flag.AckNow) !== 0) {
+      // Each segment behind a hole is worth an acknowledgement (RFC 5681 section 4.2).
+      for (let extra = c.holes[flow] - 1; extra > 0; extra--) this.#toTap.ack(flow);
+      c.holes[flow] = 0;
+      return this.#toTap.ack(flow);
+    }
     const unacknowledged = seqDiff(c.rcvNxt[flow], c.ackSent[flow]);
     if (unacknowledged === 0) {
       if (this.#toTap.windowGrew(flow)) this.#toTap.ack(flow);

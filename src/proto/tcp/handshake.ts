@@ -16,6 +16,7 @@ import {
   type FlowIndex,
 } from "../../flow/table.ts";
 import { familyRules, outboundTarget } from "../../forward/address-rules.ts";
+import { RateLimit } from "../../log/rate-limit.ts";
 import { seqAdd } from "../../wire/sequence.ts";
 import { tcpAcknowledgment, TcpFlag, tcpSequence, tcpWindow } from "../../wire/tcp.ts";
 import { tcpMss, tcpWindowScale } from "../../wire/tcp-options.ts";
@@ -40,6 +41,8 @@ export class Handshake {
   readonly #view: DataView;
   readonly #c: Connections;
   readonly #toTap: ToTap;
+  /** The container can bring these about at will. */
+  readonly #warnings = new RateLimit();
   /** Ends a connection; with `abort` the host's peer sees a reset. */
   readonly #close: (flow: FlowIndex, abort: boolean) => void;
 
@@ -67,7 +70,10 @@ export class Handshake {
       return counters.add(Count.dropIpAddress);
     }
     const flow = flows.allocate();
-    if (flow === NO_FLOW) return counters.add(Count.dropFlowTableFull);
+    if (flow === NO_FLOW) {
+      counters.add(Count.dropFlowTableFull);
+      return this.#warn("no room for another flow: connections are dropped until others end (see --flows)");
+    }
     flows.initiate(flow);
     outboundTarget(rules, flows.key, false);
     flows.target(flow);
@@ -76,7 +82,8 @@ export class Handshake {
     const fd = host.openTcp(!isMapped(flows.sides, words + SideWord.Endpoint));
     if (fd < 0) {
       flows.cancel(flow);
-      return counters.add(Count.dropSocketLimit);
+      counters.add(Count.dropSocketLimit);
+      return this.#warn("no further socket can be opened: connections are dropped (see ulimit -n)", -fd);
     }
     this.#initialize(flow, at);
     const result = this.#connect(flow, fd);
@@ -95,6 +102,11 @@ export class Handshake {
     const watched = host.watch(fd, flow);
     if (watched < 0) return this.#close(flow, true);
     if (result >= 0) this.connected(flow, EpollEvent.Out);
+  }
+
+  #warn(message: string, errno?: number): void {
+    const { log, host } = this.#net;
+    if (this.#warnings.allow(host.nowMs)) log.warn(message, { errno, suppressed: this.#warnings.suppressed });
   }
 
   #connect(flow: FlowIndex, fd: number): number {

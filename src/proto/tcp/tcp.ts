@@ -94,8 +94,11 @@ export class Tcp implements Upper, FlowHandler {
     const c = this.connections;
     if ((events & ~(EpollEvent.In | EpollEvent.Out)) !== 0) c.flags[flow] |= Flag.Hangup;
     if ((c.events[flow] & Event.Connecting) !== 0) return this.#handshake.connected(flow, events);
-    if ((events & EpollEvent.Out) !== 0 && !this.#fromTap.drain(flow)) return;
-    if ((events & ~EpollEvent.Out) !== 0) {
+    if ((events & EpollEvent.Out) !== 0) {
+      if (!this.#fromTap.drain(flow)) return;
+      this.#afterwards(flow);
+    }
+    if ((events & ~EpollEvent.Out) !== 0 && this.#net.flows.closed[flow] === 0) {
       c.flags[flow] |= Flag.Readable;
       this.#makeReady(flow);
     }

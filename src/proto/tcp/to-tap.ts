@@ -159,6 +159,14 @@ export class ToTap {
     else this.#armRetransmit(flow);
   }
 
+  /** The container's window was closed and is not any more: what follows has a time-out of its own. */
+  windowOpened(flow: FlowIndex): void {
+    const c = this.#c;
+    c.retries[flow] = 0;
+    c.retransmitAt[flow] = 0;
+    if (c.sndMax[flow] !== c.sndUna[flow]) this.#armRetransmit(flow);
+  }
+
   /** Drops from the host socket what the container has acknowledged. */
   discard(flow: FlowIndex): void {
     const c = this.#c;
@@ -173,9 +181,15 @@ export class ToTap {
   rewind(flow: FlowIndex): void {
     const c = this.#c;
     this.#net.counters.add(Count.tcpRetransmits);
-    c.sndNxt[flow] = c.sndUna[flow]!;
     c.recover[flow] = c.sndMax[flow]!;
-    c.flags[flow] |= Flag.Readable | Flag.Recovering;
+    c.flags[flow] |= Flag.Recovering;
+    this.#moveBack(flow);
+  }
+
+  #moveBack(flow: FlowIndex): void {
+    const c = this.#c;
+    c.sndNxt[flow] = c.sndUna[flow]!;
+    c.flags[flow] |= Flag.Readable;
     c.events[flow] &= ~Event.TapFinSent;
     this.#net.host.setPeekOffset(this.#net.socket[flow], c.discardable[flow]);
   }
@@ -189,16 +203,30 @@ export class ToTap {
       this.#net.counters.add(Count.tcpRetransmits);
       return this.synAck(flow);
     }
+    if (c.sndWnd[flow] === 0) return this.#probeWindow(flow);
     this.rewind(flow);
-    if (c.sndWnd[flow] === 0) this.#probeWindow(flow);
-    else this.pump(flow);
+    this.pump(flow);
     if (this.#net.flows.closed[flow] === 0) this.#armRetransmit(flow);
   }
 
+  /**
+   * Asks for a closed window with one byte or our FIN, which stays the next to send: a container that does not
+   * take it has thrown it away.
+   */
   #probeWindow(flow: FlowIndex): void {
+    const c = this.#c;
+    this.#moveBack(flow);
     const taken = this.#net.host.peek(this.#net.socket[flow], this.#output.payloadAt, 1);
     if (taken === 1) this.#data(flow, TcpFlag.Ack, 1);
     else this.#endOfData(flow, taken);
+    if (this.#net.flows.closed[flow] === 1) return;
+    if (taken === EAGAIN) {
+      // Nothing to ask for.
+      c.retries[flow] = 0;
+      return;
+    }
+    this.#moveBack(flow);
+    this.#armRetransmit(flow);
   }
 
   /** Sends `length` peeked bytes; tells whether they went out. */
