@@ -100,8 +100,7 @@ class Runner implements Witness {
         return this.#input(line);
       case "event":
         this.#advance(line);
-        this.#at++;
-        return this.#cycle(() => this.#event(action), []);
+        return this.#events(line);
       case "check":
         this.#advance(line);
         this.#check(line, action);
@@ -186,8 +185,20 @@ class Runner implements Witness {
     this.#cycle(() => {}, frames);
   }
 
-  #event(action: Extract<Action, { kind: "event" }>): void {
-    const line = this.#lines[this.#at - 1];
+  /** Reports the events of this line, and of those that come together with it. */
+  #events(first: Line): void {
+    const reports: (() => void)[] = [];
+    for (let line: Line | undefined = first; line !== undefined; line = this.#lines[this.#at]) {
+      const { action, time } = line;
+      if (action.kind !== "event" || (line !== first && time.kind !== "same-batch")) break;
+      const now = line;
+      reports.push(() => this.#event(now, action));
+      this.#at++;
+    }
+    this.#cycle(() => reports.forEach((report) => report()), []);
+  }
+
+  #event(line: Line, action: Extract<Action, { kind: "event" }>): void {
     const flow = this.#flow(action.flow, line);
     const index = this.#flows.indexOf(flow.line);
     const fd = index < 0 ? -1 : this.#net.socket[index];

@@ -67,10 +67,12 @@ export class FromTap {
     // A SYN here is a mistake or an attack: the answer lets an honest container find out (RFC 5961 section 4).
     if ((flags & TcpFlag.Syn) !== 0) return this.#answer(flow, Count.dropTcpOutOfWindow);
     if ((flags & TcpFlag.Ack) === 0) return this.#net.counters.add(Count.dropTcpHeader);
+    const ack = tcpAcknowledgment(view, at);
+    if (seqGt(ack, c.sndMax[flow])) return this.#answer(flow, Count.dropTcpOutOfWindow);
     if (length <= 1 && sequence === seqAdd(c.rcvNxt[flow], -1) && (flags & TcpFlag.Fin) === 0) {
       this.#keepAlive(flow);
     }
-    this.#acknowledgment(flow, tcpAcknowledgment(view, at), flags, length, tcpWindow(view, at), sequence);
+    this.#acknowledgment(flow, ack, flags, length, tcpWindow(view, at), sequence);
     if ((c.events[flow] & Event.TapFinReceived) !== 0) {
       // Everything up to the FIN is in; more of it can only be a repetition.
       if (length > 0 || (flags & TcpFlag.Fin) !== 0) c.flags[flow] |= Flag.AckNow;
@@ -126,7 +128,6 @@ export class FromTap {
   ): void {
     const c = this.#c;
     const una = c.sndUna[flow];
-    if (seqGt(ack, c.sndMax[flow])) return this.#answer(flow, Count.dropTcpOutOfWindow);
     if (seqLt(ack, una)) return;
     const window = field << c.sndScale[flow];
     const repeats =
@@ -144,10 +145,12 @@ export class FromTap {
 
   /**
    * The same acknowledgement again: something we sent did not arrive. The TAP does not reorder, so the first
-   * one is enough; what it leads to must not be taken for the next loss, hence `recover`.
+   * one is enough. What it leads to must not be taken for the next loss: neither before everything sent until
+   * then is acknowledged, nor when it has just been, as the container repeats itself for what came twice.
    */
   #duplicate(flow: FlowIndex): void {
     const c = this.#c;
+    if (c.sndUna[flow] === c.recover[flow]) return;
     const inFlight = seqDiff(c.sndNxt[flow], c.sndUna[flow]);
     const onlyFin = inFlight === 1 && (c.events[flow] & Event.TapFinSent) !== 0;
     if (inFlight <= 0 || onlyFin || (c.flags[flow] & Flag.Recovering) !== 0) return;

@@ -237,6 +237,8 @@ export class ToTap {
         this.#net.socket[flow],
         c.discardable[flow] + seqDiff(c.sndNxt[flow], c.sndUna[flow]),
       );
+      // Trying again at once would only keep us busy.
+      c.flags[flow] &= ~Flag.Readable;
       this.#armRetransmit(flow);
       return false;
     }
