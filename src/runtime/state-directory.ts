@@ -207,10 +207,18 @@ export function writeState(directory: string, state: EngineState): void {
 
 /** All running engines of this user, oldest first. Removes what dead ones left. */
 export function listEngines(): FoundEngine[] {
-  const found = stateRoots()
-    .filter(isPrivateDirectory)
-    .flatMap((root) => withFileLock(root, () => enginesIn(root)));
+  const found = stateRoots().filter(isPrivateDirectory).flatMap(lockAndListEngines);
   return found.toSorted((a, b) => a.state.createdAt.localeCompare(b.state.createdAt));
+}
+
+function lockAndListEngines(root: string): FoundEngine[] {
+  try {
+    return withFileLock(root, () => enginesIn(root));
+  } catch (error) {
+    // The last engine has just removed it.
+    if (errorCode(error) === "ENOENT") return [];
+    throw error;
+  }
 }
 
 /** The engines of one root whose process is alive. Precondition: the root is locked. */
