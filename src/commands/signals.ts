@@ -11,7 +11,10 @@ const ENDING: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQU
  */
 export function endOnSignals(cleanup: Cleanup): () => void {
   const end = (signal: NodeJS.Signals): void => {
-    void cleanup.run().finally(() => process.exit(128 + constants.signals[signal]));
+    const status = 128 + constants.signals[signal];
+    // What was waited for may end because of the clean-up, and end the command in its own way.
+    process.once("exit", () => (process.exitCode = status));
+    void cleanup.run().finally(() => process.exit(status));
   };
   for (const name of ENDING) process.on(name, end);
   return () => {

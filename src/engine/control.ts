@@ -89,13 +89,14 @@ export class ControlServer {
     send(client, this.execute(line));
   }
 
-  private execute(line: string): unknown {
+  /** The answer, a line of JSON. */
+  private execute(line: string): string {
     const request = parseRequest(line);
     if (request === undefined) return failure("bad-request", "not a JSON object with a method");
     const handler = this.handlers.get(request.method);
     if (handler === undefined) return failure("unknown-method", "no such method");
     try {
-      return { result: handler(request.params) ?? null };
+      return JSON.stringify({ result: handler(request.params) ?? null });
     } catch (error) {
       const code = error instanceof ControlError ? error.code : "failed";
       return failure(code, error instanceof Error ? error.message : String(error));
@@ -103,10 +104,10 @@ export class ControlServer {
   }
 }
 
-const failure = (code: string, message: string): unknown => ({ error: { code, message } });
+const failure = (code: string, message: string): string => JSON.stringify({ error: { code, message } });
 
-function send(client: Socket, answer: unknown): void {
-  client.write(`${JSON.stringify(answer)}\n`);
+function send(client: Socket, answer: string): void {
+  client.write(`${answer}\n`);
   if (client.writableLength > UNREAD_MAX) client.destroy();
 }
 

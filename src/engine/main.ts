@@ -57,7 +57,7 @@ async function run(options: EngineOptions, log: Log): Promise<void> {
   const control = new ControlServer(
     new Map<string, () => unknown>([
       ["status", () => statusOf(options, engine, offloads)],
-      ["stop", () => setImmediate(() => end("asked to stop"))],
+      ["stop", () => void setImmediate(() => end("asked to stop"))],
     ]),
   );
   const watch = new EndWatch(options.watch, epoll, EventKind.Watch);

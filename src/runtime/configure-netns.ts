@@ -51,7 +51,8 @@ export function configureNetns(netlink: Netlink, plan: NetworkPlan, tapName: str
   const mac = plan.mac ?? link.mac;
   const result: ConfiguredNetns = { interfaceIndex: link.index, mac, ipv4: false, ipv6: false, warnings: [] };
   // Our own link-local address needs no duplicate address detection, the kernel's would: a second without IPv6.
-  const isOurs = plan.ipv6.enabled && setAddressGeneration(netlink, link.index, AddressGeneration.None);
+  // And where IPv6 is not wanted, nothing of it should be there.
+  const isOurs = setAddressGeneration(netlink, link.index, AddressGeneration.None);
   changeLink(netlink, link.index, { setFlags: LinkFlag.Up });
   if (plan.ipv4.enabled) result.ipv4 = configureFamily(netlink, 4, plan.ipv4, result);
   if (!plan.ipv6.enabled) return result;

@@ -5,6 +5,7 @@
  */
 import { closeSync } from "node:fs";
 import { join } from "node:path";
+import { AppError, errorCode } from "../base/errors.ts";
 import { ofFamily } from "../config/from-cli.ts";
 import { planNetwork, type NetworkPlan } from "../config/network-plan.ts";
 import {
@@ -63,6 +64,8 @@ export async function launch(request: LaunchRequest, netns: Netns, stderr = 2): 
     return fd;
   };
   try {
+    const log = openEngineLog(request) ?? stderr;
+    if (log !== stderr) closeLater("the log", log);
     const hostNetlink = Netlink.open();
     closeLater("the host's netlink socket", hostNetlink.fd);
     const { plan, notes } = makePlan(hostNetlink, request.network);
@@ -76,8 +79,7 @@ export async function launch(request: LaunchRequest, netns: Netns, stderr = 2): 
     const configured = configureNetns(containerNetlink, plan, tap.name);
     plan.ipv4.enabled &&= configured.ipv4;
     plan.ipv6.enabled &&= configured.ipv6;
-    const log = openEngineLog(request) ?? stderr;
-    if (log !== stderr) closeLater("the log", log);
+    checkFamilies(plan, `its kernel takes none (${configured.warnings.join("; ")})`);
     const pid = await startEngine(
       engineOptions(request, plan, rules, tap.name),
       {
@@ -90,7 +92,7 @@ export async function launch(request: LaunchRequest, netns: Netns, stderr = 2): 
       request.foreground,
     );
     const state = runningState(request.engine.state, pid, plan, tap.name);
-    writeState(request.engine.directory, state);
+    recordEngine(request.engine.directory, state);
     const inForce = { ...plan, mac: configured.mac, mtu: mtuInForce(plan) };
     return { state, plan: inForce, notes: [...notes, ...configured.warnings] };
   } finally {
@@ -103,17 +105,35 @@ const mtuInForce = ({ mtu }: NetworkPlan): number => (mtu === 0 ? TAP_DEFAULT_MT
 
 function makePlan(hostNetlink: Netlink, network: NetworkOptions): { plan: NetworkPlan; notes: string[] } {
   const plan = planNetwork(readTemplate(hostNetlink, network), network);
-  const notes: string[] = [];
-  for (const [name, isLocal] of [
-    ["IPv4", plan.localMode.ipv4],
-    ["IPv6", plan.localMode.ipv6],
-  ] as const) {
-    // A host with one family is common and no news; a host with none is.
-    if (isLocal && plan.localMode.ipv4 === plan.localMode.ipv6) {
-      notes.push(`the host has no ${name} network: the container reaches the host itself only`);
-    }
+  checkFamilies(plan, "this kernel has no IPv6, or the MTU is too small for it");
+  // A host with one family is common and no news; a host with none is.
+  const isIsolated = plan.ipv4.enabled === plan.localMode.ipv4 && plan.ipv6.enabled === plan.localMode.ipv6;
+  const note = "the host has no network: for the time being the container reaches the host itself only";
+  return { plan, notes: isIsolated ? [note] : [] };
+}
+
+function checkFamilies({ ipv4, ipv6 }: NetworkPlan, why: string): void {
+  if (ipv4.enabled || ipv6.enabled) return;
+  throw new AppError(
+    "NO_ADDRESS",
+    `cannot give the container an address of the family asked for: ${why}; leave --ipv4-only or --ipv6-only away`,
+  );
+}
+
+/** An engine that nobody could find again must not go on running. */
+function recordEngine(directory: string, state: EngineState): void {
+  try {
+    writeState(directory, state);
+  } catch (cause) {
+    process.kill(state.pid, "SIGKILL");
+    throw new AppError(
+      "STATE_DIR",
+      `cannot write the state of the engine to ${directory}: ${errorCode(cause)}`,
+      {
+        cause,
+      },
+    );
   }
-  return { plan, notes };
 }
 
 /** Undefined for stderr. */

@@ -8,12 +8,22 @@ import { AppError, errorCode } from "../base/errors.ts";
 import { keepDescriptorsFromPrograms } from "../kernel/close-on-exec.ts";
 import { namespaceId } from "../kernel/namespace.ts";
 import { LAUNCHER_FDS, NO_PRIVILEGE, type InnerJob } from "./attach-engine.ts";
-import { launch } from "./launch.ts";
+import { launch, type Launched } from "./launch.ts";
 import { hasSysAdmin } from "./process-info.ts";
 
 function report(result: unknown): never {
   writeSync(LAUNCHER_FDS.result, JSON.stringify(result));
   process.exit(0);
+}
+
+/** An engine whose caller has just died is wanted by nobody. */
+function reportLaunched(launched: Launched): never {
+  try {
+    report(launched);
+  } catch (error) {
+    process.kill(launched.state.pid);
+    throw error;
+  }
 }
 
 async function main(): Promise<void> {
@@ -28,7 +38,7 @@ async function main(): Promise<void> {
   });
   try {
     const { netns: fd, stderr } = LAUNCHER_FDS;
-    report(await launch(request, { fd, id: namespaceId(fd), path: netnsPath }, stderr));
+    reportLaunched(await launch(request, { fd, id: namespaceId(fd), path: netnsPath }, stderr));
   } catch (error) {
     const code = error instanceof AppError ? error.code : "INTERNAL";
     report({ code, message: error instanceof Error ? error.message : errorCode(error) });

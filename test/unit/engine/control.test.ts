@@ -30,6 +30,7 @@ beforeEach(async () => {
           throw new ControlError("no-way", "cannot");
         },
       ],
+      ["big-number", () => 1n],
       ["big", () => "x".repeat(200_000)],
     ]),
   );
@@ -71,6 +72,7 @@ test("a method is answered with its result", async () => {
 
 test("errors have a code and a message", async () => {
   await expect(ask("fail")).rejects.toThrow('{"code":"no-way","message":"cannot"}');
+  await expect(ask("big-number")).rejects.toThrow('"code":"failed","message":"Do not know how');
   await expect(ask("nothing")).rejects.toThrow("unknown-method");
 });
 

@@ -1,0 +1,447 @@
+/** The commands as a person types them: starting, finding and ending engines, and what is said when something is wrong. */
+import { describe, expect, test } from "@jest/globals";
+import { symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { EXIT_CODES, type ErrorCode } from "../../src/base/errors.ts";
+import { expectNothingLeft, withNamespaces, type Network } from "../support/network.ts";
+import { attempt } from "../support/process.ts";
+import type { Space } from "../support/space.ts";
+import { useStage } from "../support/stage.ts";
+
+const stage = useStage();
+
+/** Shell functions for the scripts below. `B` is the executable. */
+const prelude = (): string => `
+  B=${stage().bucatini}
+  T=
+  # A script that fails leaves no process behind that would keep its output open.
+  trap '[ -z "$T" ] || kill $T 2>/dev/null || true' EXIT
+  # A process in a network namespace of its own: its number is in T.
+  target() { unshare -Urn sleep 1000 >/dev/null 2>&1 & T=$!; until [ "$(readlink /proc/$T/ns/net)" != "$(readlink /proc/$$/ns/net)" ]; do sleep 0.02; done; }
+  engine() { $B status --json "$@" | sed -n 's/^  "pid": \\([0-9]*\\),/\\1/p'; }
+  # Waits up to a second for a process to end; one that nobody has reaped yet has ended.
+  gone() { for i in $(seq 50); do grep -qs '^State:.[^ZX]' /proc/$1/status || return 0; sleep 0.02; done; echo "process $1 is still there"; return 1; }
+  `;
+
+/** Runs a script in namespaces of its own and checks that nothing is left of what it started. */
+async function script(where: (net: Network) => Space, text: string): Promise<string> {
+  let output = "";
+  await withNamespaces(stage(), {}, async (net) => {
+    output = await where(net).run(`${prelude()}\nset -e\n${text}`);
+    await expectNothingLeft(net);
+  });
+  return output;
+}
+
+const USERS = [
+  { who: "an ordinary user", where: (net: Network) => net.user },
+  { who: "root", where: (net: Network) => net.outside },
+];
+
+describe.each(USERS)("as $who", ({ where }) => {
+  test("attach prints an identifier that list, status and detach take", async () => {
+    const output = await script(
+      where,
+      `target
+      ID=$($B attach $T --name web)
+      echo "id $ID"
+      $B list
+      $B status web | grep -c '^pid: '
+      nsenter -t $T -U --preserve-credentials -n ip -br address show dev eth0
+      P=$(engine)
+      [ "$(readlink /proc/$P/cwd)" = / ]
+      $B detach web
+      gone $P
+      nsenter -t $T -U --preserve-credentials -n ip -br address | grep -v ^lo || echo "no interface"
+      $B list --json
+      kill $T`,
+    );
+    expect(output).toMatch(/^id web\n/);
+    expect(output).toMatch(/^web +\d+ +pid \d+ +eth0 +198\.51\.100\.2\/24 2001:db8:1::2\/64$/m);
+    expect(output).toMatch(/^eth0 .* 198\.51\.100\.2\/24 2001:db8:1::2\/64/m);
+    expect(output).toMatch(/no interface\n\[\]\n$/);
+  }, 60_000);
+
+  test("an engine is found by its process, and a namespace is served once, even when two try at the same time", async () => {
+    const output = await script(
+      where,
+      `target
+      ($B attach $T && echo "status 0" || echo "status $?") > one 2>&1 & ONE=$!
+      ($B attach $T && echo "status 0" || echo "status $?") > two 2>&1 & TWO=$!
+      wait $ONE; wait $TWO
+      cat one two
+      $B list --json | grep -c '"id"'
+      $B detach $T
+      rm one two
+      kill $T`.replaceAll(/\b(one|two)\b/g, "$TMPDIR/$1"),
+    );
+    expect(output).toContain("status 0\n");
+    expect(output).toMatch(
+      /bucatini: cannot attach: this network namespace is already served by the engine \d+/,
+    );
+    expect(output).toMatch(/^1$/m);
+  }, 60_000);
+
+  test("the engine ends with the process it serves", async () => {
+    await script(
+      where,
+      'target; $B attach $T; P=$(engine); kill $T; gone $P; [ -z "$($B list | tail -n +2)" ]',
+    );
+  }, 60_000);
+
+  test("the engine ends on SIGTERM", async () => {
+    await script(where, "target; $B attach $T; P=$(engine); kill $P; gone $P; kill $T");
+  }, 60_000);
+
+  test("what a killed engine leaves is removed by the next command", async () => {
+    const output = await script(
+      where,
+      "target; $B attach $T; P=$(engine); kill -KILL $P; gone $P; $B list --json; $B attach $T --name again; $B detach again; kill $T",
+    );
+    expect(output).toContain("[]\nagain\n");
+  }, 60_000);
+
+  test("in the foreground, attach stays, logs to stderr, and ends with the namespace", async () => {
+    const output = await script(
+      where,
+      `target
+      $B attach -f $T 2>$TMPDIR/log & A=$!
+      until $B status >/dev/null 2>&1; do sleep 0.05; done
+      P=$(engine)
+      grep -c '"msg":"the engine is ready"' $TMPDIR/log
+      kill $T
+      wait $A && echo "status 0" || echo "status $?"
+      gone $P
+      rm $TMPDIR/log`,
+    );
+    expect(output).toBe("1\nstatus 0\n");
+  }, 60_000);
+
+  test.each(["TERM", "INT", "KILL"])(
+    "in the foreground, SIG%s ends the engine too",
+    async (signal) => {
+      const output = await script(
+        where,
+        `target
+      # A background job of a shell would ignore SIGINT.
+      env --default-signal=INT $B attach -f $T 2>/dev/null & A=$!
+      until $B status >/dev/null 2>&1; do sleep 0.05; done
+      P=$(engine)
+      kill -${signal} $A
+      wait $A || echo "status $?"
+      gone $P
+      $B list >/dev/null
+      kill $T`,
+      );
+      expect(output).toBe({ TERM: "status 143\n", INT: "status 130\n", KILL: "status 137\n" }[signal]);
+    },
+    60_000,
+  );
+
+  test("run gives back the command's status, or 128 and its signal", async () => {
+    const output = await script(
+      where,
+      `for command in 'exit 0' 'exit 7' 'kill -TERM $$' 'kill -KILL $$'; do
+        $B run -- sh -c "$command" && echo 0 || echo $?
+      done
+      $B run no-such-program 2>&1 || echo $?`,
+    );
+    expect(output).toBe(
+      "0\n7\n143\n137\nbucatini: cannot run no-such-program: there is no such program; check the name and PATH\n127\n",
+    );
+  }, 60_000);
+
+  test("run passes stdin, stdout and stderr, and nothing else", async () => {
+    const output = await script(
+      where,
+      `echo in | $B run -- sh -c 'cat; echo err >&2; ls /proc/self/fd | tr "\\n" " "' 9</dev/null 2>$TMPDIR/err
+      cat $TMPDIR/err; rm $TMPDIR/err`,
+    );
+    expect(output).toBe("in\n0 1 2 3 err\n");
+  }, 60_000);
+
+  test("run makes namespaces of every kind, with uid 0, a host name and a resolver", async () => {
+    const output = await script(
+      where,
+      `for kind in user net mnt uts ipc pid; do readlink /proc/self/ns/$kind; done | sort > $TMPDIR/outside
+      $B run --hostname box -- sh -c 'id -u; hostname; grep ^nameserver /etc/resolv.conf; ps -e -o pid= | head -n 2
+        for kind in user net mnt uts ipc pid; do readlink /proc/self/ns/$kind; done | sort > $TMPDIR/inside'
+      comm -12 $TMPDIR/outside $TMPDIR/inside
+      $B run -6 -- grep ^nameserver /etc/resolv.conf
+      $B run --dns-forward none -- cat /etc/resolv.conf | cmp - /etc/resolv.conf
+      rm $TMPDIR/outside $TMPDIR/inside`,
+    );
+    expect(output).toBe(
+      "0\nbox\nnameserver 169.254.1.1\n      1\n      2\nnameserver fd62:7563:6174:696e::53\n",
+    );
+  }, 60_000);
+
+  test("signals reach the command, and everything ends with it", async () => {
+    const output = await script(
+      where,
+      `$B run -- sh -c 'trap "echo hangup; exit 5" HUP; echo up; while :; do sleep 0.05; done' > $TMPDIR/out & R=$!
+      until grep -qs up $TMPDIR/out; do sleep 0.05; done
+      P=$(engine)
+      kill -HUP $R
+      wait $R || echo "status $?"
+      cat $TMPDIR/out; rm $TMPDIR/out
+      gone $P`,
+    );
+    expect(output).toBe("status 5\nup\nhangup\n");
+  }, 60_000);
+
+  test("when the launcher is killed, command and engine end, even if the command ignores signals", async () => {
+    await script(
+      where,
+      `$B run -- sh -c 'trap "" TERM HUP INT; echo $$ > $TMPDIR/up; while :; do sleep 0.05; done' & R=$!
+      until [ -s $TMPDIR/up ]; do sleep 0.05; done
+      P=$(engine)
+      kill -KILL $R
+      gone $P
+      rm $TMPDIR/up
+      $B list`,
+    );
+  }, 60_000);
+
+  test("an interrupted start leaves nothing", async () => {
+    await script(
+      where,
+      `for delay in 0.05 0.1 0.15 0.2 0.25 0.3 0.4; do
+        $B run -- sleep 1000 & R=$!
+        sleep $delay
+        kill -TERM $R 2>/dev/null || true
+        wait $R || true
+        target
+        $B attach $T & R=$!
+        sleep $delay
+        kill -TERM $R 2>/dev/null || true
+        wait $R || true
+        kill $T
+      done`,
+    );
+  }, 120_000);
+});
+
+test("a namespace is attached by name or by path, and its removal ends the engine", async () => {
+  const output = await script(
+    (net) => net.outside,
+    `for name in blue /run/netns/blue; do
+      ip netns add blue
+      $B attach --netns $name
+      P=$(engine blue)
+      ip -n blue -br address show dev eth0
+      ip netns delete blue
+      gone $P
+    done
+    ip netns add blue; $B attach --netns blue --ifname wan0 -4 --mtu 1280 --mac 02:00:00:00:00:07
+    ip -n blue -o link show dev wan0; ip -n blue -6 -o address show dev wan0 scope global
+    $B detach blue; ip netns delete blue`,
+  );
+  expect(output.match(/198\.51\.100\.2\/24 2001:db8:1::2\/64/g)).toHaveLength(2);
+  expect(output).toMatch(/wan0: .* mtu 1280 .*link\/ether 02:00:00:00:00:07/);
+  expect(output).not.toContain("inet6");
+}, 60_000);
+
+test("root attaches to a container of an ordinary user", async () => {
+  await script(
+    (net) => net.outside,
+    `unshare -U --map-user=1000 --map-group=1000 unshare -Urn sleep 1000 >/dev/null 2>&1 & T=$!
+    until [ "$(readlink /proc/$T/ns/net)" != "$(readlink /proc/$$/ns/net)" ]; do sleep 0.02; done
+    $B attach $T; $B status $T | grep ^pid; $B detach $T; kill $T`,
+  );
+}, 60_000);
+
+test("the executable works through links, from any directory and with an empty environment", async () => {
+  symlinkSync(stage().bucatini, join(stage().dir, "link"));
+  const output = await script(
+    (net) => net.user,
+    `cd /
+    ${stage().dir}/link version
+    env -i PATH=$PATH $B version
+    env -i ${process.execPath} $B version
+    env -i ${process.execPath} ${stage().dir}/link run -4 -- ip -br address show dev eth0 | awk '{ print $3 }'`,
+  );
+  expect(output).toBe("bucatini 0.1.0\nbucatini 0.1.0\nbucatini 0.1.0\n198.51.100.2/24\n");
+}, 60_000);
+
+/** What is wrong, how it is done, and what is said. `outside` runs with capabilities, which is what it takes to break things. */
+const MISTAKES: { what: string; code: ErrorCode; as: "user" | "outside"; script: string; says: RegExp }[] = [
+  { what: "no command", code: "USAGE", as: "user", script: "$B", says: /there is no command/ },
+  {
+    what: "an unknown command",
+    code: "USAGE",
+    as: "user",
+    script: "$B fly",
+    says: /there is no command fly/,
+  },
+  {
+    what: "an unknown option",
+    code: "USAGE",
+    as: "user",
+    script: "$B run --fly -- true",
+    says: /unknown option --fly/,
+  },
+  {
+    what: "both families off",
+    code: "USAGE",
+    as: "user",
+    script: "$B run -4 -6 -- true",
+    says: /leave no network/,
+  },
+  {
+    what: "a process that does not exist",
+    code: "TARGET_GONE",
+    as: "user",
+    script: "$B attach 4194000",
+    says: /cannot attach to process 4194000: there is no such process; check the number/,
+  },
+  {
+    what: "a namespace that does not exist",
+    code: "TARGET_GONE",
+    as: "user",
+    script: "$B attach --netns red",
+    says: /cannot attach to \/run\/netns\/red: it does not exist; "ip netns list"/,
+  },
+  {
+    what: "a file that is no namespace",
+    code: "TARGET_GONE",
+    as: "user",
+    script: "$B attach --netns /etc/passwd",
+    says: /cannot attach to \/etc\/passwd: it is no network namespace here/,
+  },
+  {
+    what: "our own namespace",
+    code: "USAGE",
+    as: "user",
+    script: "$B attach $$",
+    says: /it is in the network namespace of this command, so there is nothing to connect/,
+  },
+  {
+    what: "a namespace made with more privilege",
+    code: "TARGET_FORBIDDEN",
+    as: "user",
+    script: "$B attach --netns router",
+    says: /cannot enter the network namespace \/run\/netns\/router: it was made with more privilege/,
+  },
+  {
+    what: "no TUN device",
+    code: "NO_TUN",
+    as: "outside",
+    script: "mount -t tmpfs tmpfs /dev/net; $B run -- true",
+    says: /cannot open \/dev\/net\/tun, .*: it does not exist; load the module with "modprobe tun"/,
+  },
+  {
+    what: "a TUN device for root only",
+    code: "NO_TUN",
+    as: "outside",
+    script:
+      "mount -t tmpfs tmpfs /dev/net; touch /dev/net/tun; chmod 0 /dev/net/tun; unshare -U --map-user=1000 $B run -- true",
+    says: /cannot open \/dev\/net\/tun, .*: permission denied; let everybody use it with "chmod 0666/,
+  },
+  {
+    what: "something else in place of the TUN device",
+    code: "NO_TUN",
+    as: "outside",
+    script: "mount --bind /dev/null /dev/net/tun; $B run -- true",
+    says: /cannot use \/dev\/net\/tun, .*: it is not the TUN device; replace it/,
+  },
+  {
+    what: "no user namespaces",
+    code: "NO_USER_NAMESPACES",
+    as: "outside",
+    script: "unshare -Ur sh -c 'echo 0 > /proc/sys/user/max_user_namespaces; exec $0 run -- true' $B",
+    says: /cannot create user and network namespaces \(.*No space left.*\); raise the limit: sysctl/,
+  },
+  {
+    what: "no IPv6 inside",
+    code: "NO_ADDRESS",
+    as: "outside",
+    script: `ip netns add blue; trap "ip netns delete blue" EXIT
+      ip netns exec blue sh -c 'echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6'; $B attach --netns blue -6`,
+    says: /cannot give the container an address of the family asked for: its kernel takes none/,
+  },
+  {
+    what: "an interface that does not exist",
+    code: "NO_ADDRESS",
+    as: "user",
+    script: "$B run --interface eth7 -- true",
+    says: /the host has no interface eth7: name one of eth0/,
+  },
+  {
+    what: "an interface without an address",
+    code: "NO_ADDRESS",
+    as: "outside",
+    script:
+      "ip link add bare0 type veth peer name bare1; $B run --interface bare0 -- true; e=$?; ip link delete bare0; exit $e",
+    says: /the host's interface bare0 has no usable address/,
+  },
+  {
+    what: "a full disk for the log",
+    code: "LOG_FILE",
+    as: "user",
+    script: "$B run --log-file /dev/full -- true",
+    says: /cannot write the log \/dev\/full: the disk is full; free space or choose another --log-file/,
+  },
+  {
+    what: "a full disk for the state",
+    code: "STATE_DIR",
+    as: "outside",
+    script: `export XDG_RUNTIME_DIR=/run/full; mkdir $XDG_RUNTIME_DIR; mount -t tmpfs -o size=4k,mode=700 tmpfs /run/full
+      head -c 4096 /dev/zero > /run/full/zero; $B run -- true`,
+    says: /cannot write the state of the engine to .*: ENOSPC/,
+  },
+  {
+    what: "an engine that does not run",
+    code: "NOT_RUNNING",
+    as: "user",
+    script: "$B detach web",
+    says: /cannot find an engine for web; "bucatini list" shows those that run/,
+  },
+  {
+    what: "no engine at all",
+    code: "NOT_RUNNING",
+    as: "user",
+    script: "$B status",
+    says: /no engine is running/,
+  },
+];
+
+test.each(MISTAKES)(
+  "$what: one sentence, exit code for $code, nothing left",
+  async ({ code, as, script: text, says }) => {
+    await withNamespaces(stage(), {}, async (net) => {
+      const ended = await net[as].attempt(`${prelude()}\n${text}`);
+      expect(ended.stderr).toMatch(says);
+      expect(ended.stderr.trim().split("\n")).toHaveLength(1);
+      expect(ended.stderr).toMatch(/^bucatini: /);
+      expect(ended.code).toBe(EXIT_CODES[code]);
+      await expectNothingLeft(net);
+    });
+  },
+  60_000,
+);
+
+test("a process of another user is refused, and its user named", async () => {
+  const { asUser, bucatini } = stage();
+  const ended = await attempt([...asUser, bucatini, "attach", "1"], "attach to process 1", {
+    env: process.env,
+  });
+  expect(ended.stderr).toMatch(
+    /^bucatini: cannot attach to process 1: it belongs to another user \(uid 0\); run/,
+  );
+  expect(ended.code).toBe(EXIT_CODES.TARGET_FORBIDDEN);
+});
+
+test("without any network, the host is all the container reaches, and that is said", async () => {
+  await withNamespaces(stage(), {}, async (net) => {
+    const ended = await net.outside.attempt(
+      `${prelude()}\nunshare -n sh -c 'ip link set lo up; exec ${stage().bucatini} run -- ip -br address show dev tap0'`,
+    );
+    expect(ended.stderr).toMatch(
+      /^bucatini: the host has no network: for the time being .* the host itself only\n$/,
+    );
+    expect(ended.stdout).toMatch(/^tap0 .* 169\.254\.2\.1\/16/);
+    expect(ended.code).toBe(0);
+    await expectNothingLeft(net);
+  });
+}, 60_000);
