@@ -83,14 +83,18 @@ describe.each(USERS)("as $who", ({ where }) => {
   }, 60_000);
 
   test("the engine ends with the process it serves", async () => {
-    await script(
-      where,
-      'target; $B attach $T; P=$(engine); kill $T; gone $P; [ -z "$($B list | tail -n +2)" ]',
-    );
+    expect(
+      await script(
+        where,
+        'target; $B attach $T; P=$(engine); kill $T; gone $P; [ -z "$($B list | tail -n +2)" ]',
+      ),
+    ).toMatch(/^\d+\n$/);
   }, 60_000);
 
   test("the engine ends on SIGTERM", async () => {
-    await script(where, "target; $B attach $T; P=$(engine); kill $P; gone $P; kill $T");
+    expect(await script(where, "target; $B attach $T; P=$(engine); kill $P; gone $P; kill $T")).toMatch(
+      /^\d+\n$/,
+    );
   }, 60_000);
 
   test("what a killed engine leaves is removed by the next command", async () => {
@@ -191,22 +195,25 @@ describe.each(USERS)("as $who", ({ where }) => {
   }, 60_000);
 
   test("when the launcher is killed, command and engine end, even if the command ignores signals", async () => {
-    await script(
-      where,
-      `$B run -- sh -c 'trap "" TERM HUP INT; echo $$ > $TMPDIR/up; while :; do sleep 0.05; done' & R=$!
+    expect(
+      await script(
+        where,
+        `$B run -- sh -c 'trap "" TERM HUP INT; echo $$ > $TMPDIR/up; while :; do sleep 0.05; done' & R=$!
       until [ -s $TMPDIR/up ]; do sleep 0.05; done
       P=$(engine)
       kill -KILL $R
       gone $P
       rm $TMPDIR/up
       $B list`,
-    );
+      ),
+    ).toMatch(/^ID /);
   }, 60_000);
 
   test("an interrupted start leaves nothing", async () => {
-    await script(
-      where,
-      `for delay in 0.05 0.1 0.15 0.2 0.25 0.3 0.4; do
+    expect(
+      await script(
+        where,
+        `for delay in 0.05 0.1 0.15 0.2 0.25 0.3 0.4; do
         $B run -- sleep 1000 & R=$!
         sleep $delay
         kill -TERM $R 2>/dev/null || true
@@ -218,7 +225,8 @@ describe.each(USERS)("as $who", ({ where }) => {
         wait $R || true
         kill $T
       done`,
-    );
+      ),
+    ).toMatch(/^(\d+\n)*$/);
   }, 120_000);
 });
 
@@ -243,12 +251,14 @@ test("a namespace is attached by name or by path, and its removal ends the engin
 }, 60_000);
 
 test("root attaches to a container of an ordinary user", async () => {
-  await script(
-    (net) => net.outside,
-    `unshare -U --map-user=1000 --map-group=1000 unshare -Urn sleep 1000 >/dev/null 2>&1 & T=$!
+  expect(
+    await script(
+      (net) => net.outside,
+      `unshare -U --map-user=1000 --map-group=1000 unshare -Urn sleep 1000 >/dev/null 2>&1 & T=$!
     until [ "$(readlink /proc/$T/ns/net)" != "$(readlink /proc/$$/ns/net)" ]; do sleep 0.02; done
     $B attach $T; $B status $T | grep ^pid; $B detach $T; kill $T`,
-  );
+    ),
+  ).toMatch(/^pid: /m);
 }, 60_000);
 
 test("the executable works through links, from any directory and with an empty environment", async () => {
