@@ -19,7 +19,7 @@ import {
 } from "./versions.ts";
 
 /** A network configuration as it came: an object of any content. */
-export type NetworkConfiguration = Readonly<Record<string, unknown>>;
+type NetworkConfiguration = Readonly<Record<string, unknown>>;
 
 /** What a verb is asked. */
 export interface CniRequest extends Attachment {
@@ -27,7 +27,7 @@ export interface CniRequest extends Attachment {
   config: NetworkConfiguration;
 }
 
-export interface CniVerb {
+interface CniVerb {
   readonly required: readonly VariableName[];
   /** Gives the result to print, or undefined for none. What it throws becomes the error that is printed. */
   run(request: CniRequest): Promise<unknown>;
@@ -48,18 +48,18 @@ export interface Outcome {
 /** Never throws. @param readInput gives everything on stdin; called at most once */
 export async function dispatch(
   environment: Environment,
-  readInput: () => string,
+  readInput: () => Promise<string>,
   verbs: CniVerbs,
 ): Promise<Outcome> {
   const command = environment["CNI_COMMAND"] ?? "";
   if (command === "") return { status: 0, stdout: "", stderr: about(Object.keys(verbs)) };
   let version: CniVersion = NEWEST_VERSION;
   try {
-    if (command === "VERSION") return success(versions(input(readInput)));
+    if (command === "VERSION") return success(versions(await input(readInput)));
     if (!Object.hasOwn(verbs, command)) throw invalidEnvironment(`unknown CNI_COMMAND ${command}`);
     const verb = verbs[command];
     const attachment = readAttachment(environment, verb.required);
-    const config = parseConfiguration(input(readInput));
+    const config = parseConfiguration(await input(readInput));
     version = negotiate(config);
     return success(await verb.run({ ...attachment, version, config }));
   } catch (error) {
@@ -68,9 +68,9 @@ export async function dispatch(
   }
 }
 
-function input(read: () => string): string {
+async function input(read: () => Promise<string>): Promise<string> {
   try {
-    return read();
+    return await read();
   } catch (cause) {
     throw new CniError(
       CniCode.InputOutput,

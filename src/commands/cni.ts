@@ -1,10 +1,8 @@
 /** The CNI plugin: its verbs, and how a call begins and ends. What a verb does is loaded only when it is asked for. */
-import { readFileSync } from "node:fs";
+import { text } from "node:stream/consumers";
 import { dispatch, type CniVerbs } from "../cni/dispatch.ts";
 import { isInInitialUserNamespace } from "../runtime/process-info.ts";
 import { print, tell } from "./output.ts";
-
-const STDIN = 0;
 
 const VERBS: CniVerbs = {
   ADD: {
@@ -21,7 +19,7 @@ const VERBS: CniVerbs = {
 export async function cni(environment: NodeJS.ProcessEnv): Promise<number> {
   // Root's runtimes call from logins and from services. The state must always be in the same place.
   if (process.geteuid!() === 0 && isInInitialUserNamespace()) delete environment["XDG_RUNTIME_DIR"];
-  const { status, stdout, stderr } = await dispatch(environment, () => readFileSync(STDIN, "utf8"), VERBS);
+  const { status, stdout, stderr } = await dispatch(environment, () => text(process.stdin), VERBS);
   if (stderr !== "") tell(stderr);
   if (stdout !== "") print(stdout);
   return status;

@@ -29,17 +29,13 @@ async function call({ environment = ENVIRONMENT, input = JSON.stringify(CONFIG),
     DEL: { required: ["CNI_CONTAINERID", "CNI_IFNAME"], run: verb },
   };
   let reads = 0;
-  const read = (): string => {
+  const read = async (): Promise<string> => {
     reads++;
     return input;
   };
   const { status, stdout, stderr } = await dispatch(environment, read, verbs);
   return { status, json: stdout === "" ? undefined : JSON.parse(stdout), stderr, reads };
 }
-
-const unreadable = (): string => {
-  throw new Error("EIO");
-};
 
 const failing = (error: unknown): Call => ({ run: () => Promise.reject(error) });
 
@@ -126,7 +122,7 @@ test.each(["", "{", '{"cniVersion": "1.1.0"} x', "null", "[]", '"text"', "7"])(
 );
 
 test("stdin that cannot be read is an I/O failure", async () => {
-  const { stdout, status } = await dispatch(ENVIRONMENT, unreadable, {
+  const { stdout, status } = await dispatch(ENVIRONMENT, () => Promise.reject(new Error("EIO")), {
     ADD: { required: [], run: async () => ({}) },
   });
   expect(status).toBe(1);
