@@ -68,3 +68,23 @@ test.each(FAMILIES)(
   },
   120_000,
 );
+
+test.each([16, 6144])(
+  "60 downloads of 4 MiB, 20 at a time, with %s KiB of receive buffer on the host: none stalls",
+  async (kib) => {
+    const sum = await createPayload(stage(), "small", 4 * MIB);
+    await withNetwork(stage(), {}, async (net) => {
+      const bytes = kib * 1024;
+      await net.outside.run(`echo 4096 ${Math.min(bytes, 131_072)} ${bytes} > /proc/sys/net/ipv4/tcp_rmem`);
+      await startNginx(net);
+      const each = FAMILIES.map(
+        ({ peerHost }) => `curl -sS --fail --max-time 20 http://${peerHost}/small | sha256sum`,
+      ).join("; ");
+      const sums = await net.container.run(`seq 30 | xargs -P 20 -I N sh -c '${each}' | sort | uniq -c`, {
+        seconds: 120,
+      });
+      expect(sums.trim()).toBe(`60 ${sum}`);
+    });
+  },
+  180_000,
+);

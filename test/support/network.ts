@@ -33,6 +33,8 @@ export interface NetworkOptions {
   readonly farMtu?: number;
   /** More words for `bucatini run`. */
   readonly options?: readonly string[];
+  /** The namespaces belong to the machine's root instead of the ordinary user, and "outside" runs as root. */
+  readonly asRoot?: boolean;
   /** Text of the host's /etc/resolv.conf; names the peer by default. */
   readonly resolvConf?: string;
 }
@@ -60,11 +62,11 @@ export class Network {
     this.#holder = holder;
     this.#containerOptions = options.options ?? [];
     this.#congestionControl = options.congestionControl;
-    this.#env = environment(stage);
+    this.#env = environment(stage, options);
     const enter = [
-      ...stage.asUser,
-      ..."nsenter -U -m -n -p -i --preserve-credentials -t".split(" "),
-      String(holderPid),
+      ...(options.asRoot === true ? [] : stage.asUser),
+      ...`nsenter -m -n -p -i -t ${holderPid}`.split(" "),
+      ...(options.asRoot === true ? [] : ["-U", "--preserve-credentials"]),
       `--wd=${stage.dir}`,
     ];
     const space = (name: string, more: readonly string[]): Space =>
@@ -72,7 +74,13 @@ export class Network {
     this.outside = space("outside", []);
     this.router = space("router", ["nsenter", "--net=/run/netns/router"]);
     this.peer = space("peer", ["nsenter", "--net=/run/netns/peer"]);
-    this.user = space("user", ["unshare", "-U", `--map-user=${stage.uid}`, `--map-group=${stage.gid}`]);
+    const unprivileged = ["unshare", "-U", `--map-user=${stage.uid}`, `--map-group=${stage.gid}`];
+    this.user = new Space(
+      "user",
+      [...enter, ...(options.asRoot === true ? stage.asUser : unprivileged)],
+      { ...this.#env, XDG_RUNTIME_DIR: runtimeDirectory(stage) },
+      this.#started,
+    );
   }
 
   /** The container under test. */
@@ -129,7 +137,8 @@ export class Network {
     const found = await this.outside.run(`
       ps -e -o ppid=,stat=,args= | awk '$1 == 1 && $2 !~ /^Z/ { print "process:" $0 }'
       ip -o link | awk -F': ' '$2 != "lo" && $2 !~ /^eth0@/ { print "interface: " $2 }'
-      find $XDG_RUNTIME_DIR $HOME $TMPDIR -mindepth 1 -not -path $XDG_RUNTIME_DIR/bucatini | sed 's/^/file: /'`);
+      find /run/user/*/ /run/bucatini /run/home /run/tmp -mindepth 1 -not -path '/run/user/*/bucatini' 2>/dev/null |
+        sed 's/^/file: /'`);
     return found.split("\n").filter((line) => line !== "");
   }
 
@@ -195,16 +204,15 @@ export async function expectNothingLeft(net: Network): Promise<void> {
 }
 
 async function buildNetwork(stage: Stage, options: NetworkOptions): Promise<Network> {
-  const env = environment(stage);
   const holder = start(
     [
-      ...stage.asUser,
-      ..."unshare -Urnmpif --mount-proc --kill-child sh -c".split(" "),
+      ...(options.asRoot === true ? [] : [...stage.asUser, "unshare", "-Ur"]),
+      ..."unshare -nmpif --mount-proc --kill-child sh -c".split(" "),
       // Orphans of the product end up with this process; ignoring SIGCHLD lets the kernel reap them.
       "trap '' CHLD; readlink /proc/self/ns/net; exec cat",
     ],
     "holder of the namespaces",
-    { env },
+    { env: environment(stage, options) },
   );
   await outputOf(holder, "net:[");
   const pid = firstProcessIn(/net:\[\d+\]/.exec(holder.output())?.[0] ?? "");
@@ -220,24 +228,30 @@ async function buildNetwork(stage: Stage, options: NetworkOptions): Promise<Netw
   return net;
 }
 
-function environment(stage: Stage): NodeJS.ProcessEnv {
+function environment(stage: Stage, options: NetworkOptions): NodeJS.ProcessEnv {
   return {
     PATH: "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
     HOME: "/run/home",
     USER: stage.account,
     LANG: "C",
-    XDG_RUNTIME_DIR: `/run/user/${stage.uid}`,
+    // Root has no such directory in most sessions.
+    ...(options.asRoot !== true && { XDG_RUNTIME_DIR: runtimeDirectory(stage) }),
     TMPDIR: "/run/tmp",
     T: stage.dir,
   };
 }
+
+const runtimeDirectory = (stage: Stage): string => `/run/user/${stage.uid}`;
 
 function basicsScript(stage: Stage, options: NetworkOptions): string {
   const control = options.congestionControl;
   const resolvConf = options.resolvConf ?? FAMILIES.map((family) => `nameserver ${family.peer}\n`).join("");
   return `set -e
     mount -t tmpfs tmpfs /run
-    mkdir -p -m 700 /run/user/${stage.uid} /run/tmp /run/home
+    mkdir -m 755 /run/user
+    mkdir -m 700 ${runtimeDirectory(stage)}
+    mkdir -m 1777 /run/tmp /run/home
+    [ $(id -u) -ne 0 ] || chown ${options.asRoot === true ? stage.uid : 0} ${runtimeDirectory(stage)}
     printf '${resolvConf.replaceAll("\n", "\\n")}' > /run/resolv.conf
     mount --bind /run/resolv.conf /etc/resolv.conf
     ip netns add router
