@@ -53,7 +53,8 @@ export async function launchEngine(
 function noPrivilege(netns: Netns): never {
   throw new AppError(
     "TARGET_FORBIDDEN",
-    `cannot enter the network namespace ${netns.path}: this process has no privilege over it; run bucatini as root`,
+    `cannot enter the network namespace ${netns.path}: you are not root inside, which gives the privilege; ` +
+      "make the user namespace with uid 0 mapped, or run bucatini as root",
   );
 }
 
@@ -88,6 +89,8 @@ async function launchInside(
   input.end(JSON.stringify(job));
   const { result, errors } = await collect(child);
   if (result === JSON.stringify(NO_PRIVILEGE)) return undefined;
+  // There is no uid 0 inside that we could become.
+  if (result === "" && /set(groups|[ug]id) failed/.test(errors)) return undefined;
   const launched = parseLaunched(result);
   if (launched !== undefined) return launched;
   const why = errors.trim().split("\n").at(-1);
