@@ -101,6 +101,10 @@ class Runner implements Witness {
       case "event":
         this.#advance(line);
         return this.#events(line);
+      case "end":
+        this.#advance(line);
+        this.#at++;
+        return this.#cycle(() => this.#stack.tcp.shutdown(), []);
       case "check":
         this.#advance(line);
         this.#check(line, action);

@@ -48,6 +48,8 @@ export type Action =
   | { kind: "call"; flow: string; call: string; result: string | undefined; literal: string | undefined }
   /** Something that a socket tells. */
   | { kind: "event"; flow: string; words: string[]; literal: string | undefined }
+  /** The engine ends. */
+  | { kind: "end" }
   | { kind: "check"; what: "state" | "drop" | "count"; flow: string; words: string[] };
 
 export interface FlowLine {
@@ -129,6 +131,8 @@ function parseAction(verb: string, rest: string): Action {
       return parseTap(rest);
     case "host":
       return parseHost(rest);
+    case "end":
+      return { kind: "end" };
     case "state": {
       const parts = words(rest);
       const flow = parts.length > 1 ? (parts.shift() ?? DEFAULT_FLOW) : DEFAULT_FLOW;

@@ -198,7 +198,7 @@ export class Tcp implements Upper, FlowHandler {
     counters.add(Count.dropTcpNoFlow);
     const ours = oursPort(flows.sides, flows.keyWords);
     if (ours === 0 || endpointPort(flows.sides, flows.keyWords) === 0) return;
-    if (!isUnicast(flows.key, SideWord.Ours)) return;
+    if (!isUnicast(flows.key, SideWord.Ours) || !isUnicast(flows.key, SideWord.Endpoint)) return;
     if ((flags & TcpFlag.Ack) !== 0) {
       return this.#toTap.resetUnknown(flows.keyWords, tcpAcknowledgment(view, at), 0, TcpFlag.Rst);
     }
