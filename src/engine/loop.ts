@@ -18,6 +18,8 @@ export const EventKind = { Flow: 0, Tap: 1, Node: 2, Watch: 3 } as const;
 const FRAME_ROOM = 65_536 + 128;
 /** Received frames start at multiples of this. */
 const FRAME_ALIGNMENT = 64;
+/** Waits shorter than this are not worth sleeping for: about what falling asleep and being woken costs. */
+const AWAKE_MS = 0.05;
 /** Turns given to Node each time: libuv starts to watch what is new only at its next poll. */
 const NODE_TURNS = 3;
 
@@ -30,6 +32,8 @@ export class Loop {
   readonly #onTapLost: (errno: number) => void;
   #stopping = false;
   #busy = false;
+  /** Whether the last wait was so short that sleeping did not pay. */
+  #awake = false;
   /** Whether the cycle before this one brought frames too. */
   #tapWasReadable = false;
 
@@ -80,8 +84,7 @@ export class Loop {
   #cycle(): boolean {
     const stack = this.#stack;
     const epoll = this.#epoll;
-    const delay = this.#busy ? 0 : stack.nextDelay();
-    const count = epoll.wait(delay);
+    const count = this.#wait(this.#busy ? 0 : stack.nextDelay());
     this.#host.nowMs = performance.now();
     stack.startOfCycle();
     let node = false;
@@ -98,6 +101,24 @@ export class Loop {
     this.#tapWasReadable = tap;
     stack.endOfCycle();
     return node || this.#stopping;
+  }
+
+  /**
+   * Waits for events, at most `delay` milliseconds. While they follow each other closely it first asks again and
+   * again for a moment: being woken costs more than that, and costs it on the processor of whoever sends. One
+   * moment in vain ends it, so an idle engine sleeps.
+   */
+  #wait(delay: number): number {
+    if (delay === 0) return this.#epoll.wait(0);
+    const start = performance.now();
+    while (this.#awake) {
+      const count = this.#epoll.wait(0);
+      if (count > 0) return count;
+      this.#awake = performance.now() - start < AWAKE_MS;
+    }
+    const count = this.#epoll.wait(delay);
+    this.#awake = performance.now() - start < AWAKE_MS;
+    return count;
   }
 
   /**
