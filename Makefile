@@ -55,4 +55,4 @@ bench: build
 	npx --no-install tsx test/bench/main.ts $(BENCH)
 
 clean:
-	rm -rf dist src/config/generated node_modules/.dist
+	rm -rf dist src/config/generated node_modules/.dist-*

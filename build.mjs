@@ -25,7 +25,7 @@ const ROOT = dirname(fileURLToPath(import.meta.url));
 const GENERATED = join(ROOT, "src/config/generated");
 const DIST = join(ROOT, "dist");
 /** Built here and then put in place at once, so that dist/ is never half of it. */
-const BUILD = join(ROOT, "node_modules/.dist");
+const BUILD = join(ROOT, `node_modules/.dist-${process.pid}`);
 
 /** Entry, output, and whether it is started by name. A source that does not exist yet is left out. */
 const BUNDLES = [
@@ -58,7 +58,6 @@ const koffiNative = {
 /** Compiles every schema to a function, so that no start pays for ajv. */
 function generate() {
   const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
-  rmSync(GENERATED, { recursive: true, force: true });
   mkdirSync(GENERATED, { recursive: true });
   for (const file of readdirSync(join(ROOT, "schemas")).filter((name) => name.endsWith(".schema.json"))) {
     const schema = JSON.parse(readFileSync(join(ROOT, "schemas", file), "utf8"));
@@ -74,12 +73,34 @@ function generate() {
     const match = /^"use strict";export const validate = (\w+);/.exec(code);
     if (match === null || body === code) throw new Error(`unexpected output of ajv for ${file}`);
     const text = `// @ts-nocheck\n// Generated from schemas/${file} by build.mjs.\n${body}\nexport { ${match[1]} as ${exported} };\n`;
-    writeFileSync(join(GENERATED, `${name}.ts`), text);
+    writeChanged(join(GENERATED, `${name}.ts`), text);
   }
-  writeFileSync(
+  writeChanged(
     join(GENERATED, "version.ts"),
     `// Generated from package.json by build.mjs.\nexport const VERSION = ${JSON.stringify(version)};\n`,
   );
+}
+
+/** Replaces a file in one step, and only when that makes a difference: tests may be reading it. */
+function writeChanged(path, text) {
+  if (existsSync(path) && readFileSync(path, "utf8") === text) return;
+  const temporary = `${path}.${process.pid}`;
+  writeFileSync(temporary, text);
+  renameSync(temporary, path);
+}
+
+/** Puts what was built in the place of what is there. */
+function replaceDist() {
+  for (let attempt = 0; ; attempt++) {
+    rmSync(DIST, { recursive: true, force: true });
+    try {
+      renameSync(BUILD, DIST);
+      return;
+    } catch (error) {
+      // Another build has just put its own in place.
+      if (error.code !== "ENOTEMPTY" || attempt === 10) throw error;
+    }
+  }
 }
 
 async function bundle({ entry, file, executable }) {
@@ -122,13 +143,15 @@ function copyNative() {
 
 generate();
 if (process.argv[2] !== "gen") {
-  rmSync(BUILD, { recursive: true, force: true });
-  mkdirSync(join(BUILD, "lib"), { recursive: true });
-  copyNative();
-  copyFileSync(join(ROOT, "src/runtime/container-init.sh"), join(BUILD, "lib/container-init.sh"));
-  for (const each of BUNDLES.filter(({ entry }) => existsSync(join(ROOT, entry)))) await bundle(each);
-  // Files without an ending are CommonJS wherever dist/ lies, below a package of modules too.
-  writeFileSync(join(BUILD, "package.json"), '{ "type": "commonjs" }\n');
-  rmSync(DIST, { recursive: true, force: true });
-  renameSync(BUILD, DIST);
+  try {
+    mkdirSync(join(BUILD, "lib"), { recursive: true });
+    copyNative();
+    copyFileSync(join(ROOT, "src/runtime/container-init.sh"), join(BUILD, "lib/container-init.sh"));
+    for (const each of BUNDLES.filter(({ entry }) => existsSync(join(ROOT, entry)))) await bundle(each);
+    // Files without an ending are CommonJS wherever dist/ lies, below a package of modules too.
+    writeFileSync(join(BUILD, "package.json"), '{ "type": "commonjs" }\n');
+    replaceDist();
+  } finally {
+    rmSync(BUILD, { recursive: true, force: true });
+  }
 }
