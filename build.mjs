@@ -91,14 +91,17 @@ function writeChanged(path, text) {
 
 /** Puts what was built in the place of what is there. */
 function replaceDist() {
+  const old = `${BUILD}-old`;
   for (let attempt = 0; ; attempt++) {
-    rmSync(DIST, { recursive: true, force: true });
     try {
+      if (existsSync(DIST)) renameSync(DIST, old);
       renameSync(BUILD, DIST);
-      return;
+      break;
     } catch (error) {
-      // Another build has just put its own in place.
-      if (error.code !== "ENOTEMPTY" || attempt === 10) throw error;
+      // Another build has just taken the old one away, or put its own in place.
+      if ((error.code !== "ENOENT" && error.code !== "ENOTEMPTY") || attempt === 10) throw error;
+    } finally {
+      rmSync(old, { recursive: true, force: true });
     }
   }
 }
