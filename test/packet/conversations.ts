@@ -1,8 +1,8 @@
 /** The flows of a script, and what has happened to them. */
 import { sameIp } from "../../src/base/address.ts";
-import { FlowType } from "../../src/flow/state.ts";
-import { endpointPort, oursPort, SideWord } from "../../src/flow/table.ts";
+import { endpointPort, oursPort, sideProtocol, SideWord } from "../../src/flow/table.ts";
 import { tapWords } from "../../src/proto/sides.ts";
+import { IpProtocol } from "../../src/wire/ipv4.ts";
 import { type FakeNet, ip } from "../support/fake-net.ts";
 import type { Bases } from "./packets-in.ts";
 import type { FlowLine, Line } from "./script.ts";
@@ -52,9 +52,10 @@ export class Conversations {
   }
 
   #is(flow: number, line: FlowLine): boolean {
-    const { sides, type } = this.#net.flows;
+    const { sides } = this.#net.flows;
     const words = tapWords(this.#net.flows, flow);
-    const isPing = type[flow] === FlowType.Ping4 || type[flow] === FlowType.Ping6;
+    const protocol = sideProtocol(sides, words);
+    const isPing = protocol === IpProtocol.Icmp || protocol === IpProtocol.Icmp6;
     const ports =
       oursPort(sides, words) === line.outsidePort && endpointPort(sides, words) === line.insidePort;
     return (
