@@ -3,6 +3,7 @@
  *
  *   node build.mjs           generated validators and dist/
  *   node build.mjs gen       generated validators only (src/config/generated)
+ *   PLATFORMS=all node build.mjs     with the native modules for other machines too
  */
 import {
   copyFileSync,
@@ -129,19 +130,41 @@ async function bundle({ entry, file, executable }) {
   if (executable) chmodSync(path, 0o755);
 }
 
-/** Copies what npm installed of koffi: the current platform, and others when they were asked for. */
+/** Copies koffi's native modules: those that npm installed, and with PLATFORMS=all those for other machines. */
 function copyNative() {
   let copied = 0;
   for (const arch of ["x64", "arm64"]) {
-    for (const libc of ["glibc", "musl"]) {
-      const folder = `${libc === "glibc" ? "linux" : "musl"}_${arch}`;
-      const from = join(ROOT, "node_modules/@koromix", `koffi-linux-${arch}`, folder, "koffi.node");
-      if (!existsSync(from)) continue;
-      copyFileSync(from, join(BUILD, "lib", `koffi-${arch}-${libc}.node`));
+    const name = `@koromix/koffi-linux-${arch}`;
+    const installed = join(ROOT, "node_modules", name);
+    const wanted = existsSync(installed) || process.env.PLATFORMS === "all";
+    if (!wanted) continue;
+    const from = existsSync(installed) ? installed : fetchPackage(name);
+    for (const [libc, folder] of [
+      ["glibc", `linux_${arch}`],
+      ["musl", `musl_${arch}`],
+    ]) {
+      copyFileSync(join(from, folder, "koffi.node"), join(BUILD, "lib", `koffi-${arch}-${libc}.node`));
       copied++;
     }
   }
   if (copied === 0) throw new Error("no native module of koffi in node_modules; run npm ci");
+}
+
+/** Fetches a package that npm does not install on this machine; it must be the one that package-lock.json names. */
+function fetchPackage(name) {
+  const { packages } = JSON.parse(readFileSync(join(ROOT, "package-lock.json"), "utf8"));
+  const { version, integrity } = packages[`node_modules/${name}`];
+  const folder = join(BUILD, "fetched", name);
+  mkdirSync(folder, { recursive: true });
+  const options = { cwd: folder, encoding: "utf8" };
+  const file = execFileSync("npm", ["pack", "--silent", `${name}@${version}`], options).trim();
+  const hash = createHash("sha512")
+    .update(readFileSync(join(folder, file)))
+    .digest("base64");
+  if (`sha512-${hash}` !== integrity)
+    throw new Error(`${name}@${version} is not what package-lock.json says`);
+  execFileSync("tar", ["-xzf", file], options);
+  return join(folder, "package");
 }
 
 generate();
@@ -152,6 +175,7 @@ if (process.argv[2] !== "gen") {
     copyFileSync(join(ROOT, "src/runtime/container-init.sh"), join(BUILD, "lib/container-init.sh"));
     for (const each of BUNDLES.filter(({ entry }) => existsSync(join(ROOT, entry)))) await bundle(each);
     // Files without an ending are CommonJS wherever dist/ lies, below a package of modules too.
+    rmSync(join(BUILD, "fetched"), { recursive: true, force: true });
     writeFileSync(join(BUILD, "package.json"), '{ "type": "commonjs" }\n');
     replaceDist();
   } finally {
