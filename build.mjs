@@ -1,11 +1,14 @@
 /**
  * Builds dist/: one bundle for each executable, and koffi's native module for each platform at hand.
  *
- *   node build.mjs           generated validators and dist/
- *   node build.mjs gen       generated validators only (src/config/generated)
- *   PLATFORMS=all node build.mjs     with the native modules for other machines too
+ *   node build.mjs                  generated validators and dist/
+ *   node build.mjs gen              generated validators only (src/config/generated)
+ *   PLATFORMS=all node build.mjs    dist/ with the native modules for other machines too
  */
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import {
+  chmodSync,
   copyFileSync,
   existsSync,
   mkdirSync,
@@ -15,7 +18,6 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { chmodSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Ajv } from "ajv";
