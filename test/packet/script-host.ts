@@ -101,6 +101,12 @@ export class ScriptHost extends FakeHost {
     return super.sendTrain(fd, parts, segment);
   }
 
+  override discard(fd: number, length: number): number {
+    const there = this.sockets.find((socket) => socket.fd === fd)?.stream.length ?? 0;
+    if (length > there) throw new Error(`discards ${length} of ${there} bytes`);
+    return super.discard(fd, length);
+  }
+
   override setMaxSegment(fd: number, bytes: number): number {
     return this.#option(fd, "maxseg", bytes, undefined) ?? super.setMaxSegment(fd, bytes);
   }
