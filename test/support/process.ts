@@ -10,6 +10,8 @@ export interface Ended {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly timedOut: boolean;
+  /** Something it left behind still had its output open two seconds later. */
+  readonly heldOpen: boolean;
   readonly stdout: string;
   readonly stderr: string;
   readonly ms: number;
@@ -34,6 +36,7 @@ export interface Running {
 
 const KEPT_CHARS = 4 * 1024 * 1024;
 const SHOWN_CHARS = 3000;
+const HELD_OPEN_MS = 2000;
 
 /** Starts `argv`; `title` is what failures call it. Standard input stays open unless `input` is given. */
 export function start(argv: readonly string[], title: string, options: RunOptions = {}): Running {
@@ -55,6 +58,7 @@ export function start(argv: readonly string[], title: string, options: RunOption
   if (options.input !== undefined) child.stdin.end(options.input);
 
   let timedOut = false;
+  let heldOpen = false;
   const killGroup = (signal: NodeJS.Signals): void => {
     if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
     try {
@@ -72,9 +76,18 @@ export function start(argv: readonly string[], title: string, options: RunOption
         }, options.seconds * 1000);
   const ended = new Promise<Ended>((resolve, reject) => {
     child.on("error", reject);
+    let holding: NodeJS.Timeout | undefined;
+    child.on("exit", () => {
+      holding = setTimeout(() => {
+        heldOpen = true;
+        child.stdout.destroy();
+        child.stderr.destroy();
+      }, HELD_OPEN_MS);
+    });
     child.on("close", (code, signal) => {
       clearTimeout(deadline);
-      resolve({ command: title, code, signal, timedOut, ...text, ms: Date.now() - began });
+      clearTimeout(holding);
+      resolve({ command: title, code, signal, timedOut, heldOpen, ...text, ms: Date.now() - began });
     });
   });
   return {
@@ -98,10 +111,10 @@ export async function attempt(
   return start(argv, title, { seconds: 30, input: "", ...options }).ended;
 }
 
-/** Runs `argv` and returns its standard output; throws a readable error unless it ended with 0. */
+/** Runs `argv` and returns its standard output; throws a readable error unless it ended whole and with 0. */
 export async function run(argv: readonly string[], title: string, options: RunOptions = {}): Promise<string> {
   const ended = await attempt(argv, title, options);
-  if (ended.code !== 0) throw new Error(describeEnd(ended));
+  if (ended.code !== 0 || ended.heldOpen) throw new Error(describeEnd(ended));
   return ended.stdout;
 }
 
@@ -111,7 +124,7 @@ export function describeEnd(ended: Ended): string {
     ? `was killed at its deadline after ${ended.ms} ms`
     : `ended with ${ended.code ?? ended.signal} after ${ended.ms} ms`;
   return [
-    `${ended.command}\n  ${how}`,
+    `${ended.command}\n  ${how}${ended.heldOpen ? "; something it left behind keeps its output open" : ""}`,
     `--- stdout\n${ended.stdout.slice(-SHOWN_CHARS)}`,
     `--- stderr\n${ended.stderr.slice(-SHOWN_CHARS)}`,
   ].join("\n");
