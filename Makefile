@@ -6,7 +6,7 @@
 INSTALLED := node_modules/.package-lock.json
 BUILT := dist/package.json
 SOURCES := $(shell find $(wildcard src plugin hooks schemas) -type f -not -path 'src/config/generated/*') build.mjs package.json tsconfig.json
-JEST := npx --no-install jest
+JEST := npx --no-install jest --runInBand
 
 # dist/ for this machine; after `make clean`, PLATFORMS=all adds the native modules for others.
 build: $(BUILT)

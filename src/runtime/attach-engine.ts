@@ -98,7 +98,8 @@ async function launchInside(
     parseError(result) ??
     new AppError(
       "TARGET_FORBIDDEN",
-      `cannot enter the user namespace of ${netns.path}: ${why}; run bucatini as root`,
+      `cannot enter the user namespace of ${netns.path}: ${why}; ` +
+        "check --userns if you gave it, else run bucatini as root",
     )
   );
 }

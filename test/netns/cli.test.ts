@@ -236,6 +236,35 @@ test("a namespace is attached by name or by path, and its removal ends the engin
   expect(output).not.toContain("inet6");
 }, 60_000);
 
+test("a container whose user is not root inside is attached through the user namespace above it", async () => {
+  expect(
+    await script(
+      (net) => net.user,
+      `unshare -Ur sh -c 'unshare -Un --map-user=1000 --map-group=1000 sleep 1000 >/dev/null 2>&1 & echo $! > $TMPDIR/pid; exec cat' <&0 &
+      T=$!; until [ -s $TMPDIR/pid ]; do sleep 0.02; done; INNER=$(cat $TMPDIR/pid); rm $TMPDIR/pid; sleep 0.2
+      $B attach $INNER --name nested; $B status nested | grep -c ^pid
+      $B detach nested
+      kill $INNER`,
+    ),
+  ).toBe("nested\n1\n");
+}, 60_000);
+
+test("a user namespace that is named is joined, and a wrong one refused", async () => {
+  await withNamespaces(stage(), {}, async (net) => {
+    const ended = await net.user.attempt(
+      `${prelude(stage())}
+      target
+      $B attach --netns /proc/$T/ns/net --userns /proc/$T/ns/user --name named && $B detach named
+      $B attach $T --userns /nonexistent; echo $?
+      $B attach $T --userns /etc/passwd; echo $?`,
+    );
+    expect(ended.stdout).toBe("named\n3\n4\n");
+    expect(ended.stderr).toMatch(/cannot open the user namespace \/nonexistent: ENOENT; check --userns\n/);
+    expect(ended.stderr).toMatch(/cannot enter the user namespace of .*Invalid argument; check --userns/);
+    await expectNothingLeft(net);
+  });
+}, 60_000);
+
 test("root attaches to a container of an ordinary user", async () => {
   expect(
     await script(
