@@ -209,7 +209,7 @@ async function buildNetwork(stage: Stage, options: NetworkOptions): Promise<Netw
       ...(options.asRoot === true ? [] : [...stage.asUser, "unshare", "-Ur"]),
       ..."unshare -nmpif --mount-proc --kill-child sh -c".split(" "),
       // Orphans of the product end up with this process; ignoring SIGCHLD lets the kernel reap them.
-      "trap '' CHLD; readlink /proc/self/ns/net; exec cat",
+      "readlink /proc/self/ns/net; exec env --ignore-signal=CHLD cat",
     ],
     "holder of the namespaces",
     { env: environment(stage, options) },
