@@ -27,16 +27,17 @@ run: build
 	elif [ -t 0 ] && [ -t 1 ]; then exec dist/bin/bucatini run; \
 	else exec dist/bin/bucatini tour; fi
 
-test: build
+# One after the other: tests with namespaces measure time-outs, and the machine may be small.
+test: build check
 	sh test/setup.sh
-	$(JEST)
+	$(JEST) --runInBand
 
 test-unit: build
 	$(JEST) --selectProjects unit property packet platform
 
 test-netns: build
 	sh test/setup.sh
-	$(JEST) --selectProjects netns
+	$(JEST) --runInBand --selectProjects netns root
 
 check: $(INSTALLED)
 	node build.mjs gen

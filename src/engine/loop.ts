@@ -96,8 +96,9 @@ export class Loop {
       else if (kind === EventKind.Node) node = true;
       else this.#onWatch();
     }
-    this.#busy = stack.service();
+    stack.service();
     if (tap) this.#readTap();
+    this.#busy = stack.isBusy;
     this.#tapWasReadable = tap;
     stack.endOfCycle();
     return node || this.#stopping;

@@ -76,11 +76,15 @@ export class Stack {
     this.#handlers[flows.type[flow]]?.socketEvent(flow, events);
   }
 
-  /** Moves data of sockets that are readable, each within a budget. Tells whether some have more to give. */
-  service(): boolean {
-    const tcp = this.tcp.service();
-    const udp = this.udp.service();
-    return tcp || udp;
+  /** Moves data of sockets that are readable, each within a budget. */
+  service(): void {
+    this.tcp.service();
+    this.udp.service();
+  }
+
+  /** Whether some socket has more to give, so that the next cycle must not wait. */
+  get isBusy(): boolean {
+    return this.tcp.isBusy || this.udp.isBusy;
   }
 
   /** Runs what is due; the first step of every cycle, because the wheel's precision starts from here. */

@@ -56,8 +56,8 @@ export class UdpReceiver {
     this.#count++;
   }
 
-  /** Gives every flow in the ring a turn. Tells whether some have more to give. */
-  service(): boolean {
+  /** Gives every flow in the ring a turn. */
+  service(): void {
     const { flows } = this.#net;
     for (let left = this.#count; left > 0; left--) {
       const flow = this.#ring[this.#first];
@@ -68,6 +68,9 @@ export class UdpReceiver {
       const isOurs = flows.state[flow] === FlowState.Active && flows.type[flow] === FlowType.Udp;
       if (isOurs && flows.closed[flow] === 0 && this.#receive(flow)) this.ready(flow);
     }
+  }
+
+  get isBusy(): boolean {
     return this.#count > 0;
   }
 

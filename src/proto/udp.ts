@@ -90,9 +90,13 @@ export class Udp implements Upper, FlowHandler {
     if ((events & ~EpollEvent.Error) !== 0) this.#receiver.ready(flow);
   }
 
-  /** Receives from sockets that are readable, each within a budget. Tells whether some have more to give. */
-  service(): boolean {
-    return this.#receiver.service();
+  /** Receives from sockets that are readable, each within a budget. */
+  service(): void {
+    this.#receiver.service();
+  }
+
+  get isBusy(): boolean {
+    return this.#receiver.isBusy;
   }
 
   timer(flow: FlowIndex): void {

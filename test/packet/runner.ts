@@ -154,7 +154,7 @@ class Runner implements Witness {
     const stack = this.#stack;
     stack.startOfCycle();
     events();
-    let busy = stack.service();
+    stack.service();
     if (frames.length > 0) {
       let at = this.#net.plan.receiveAt;
       for (const frame of frames) {
@@ -165,11 +165,11 @@ class Runner implements Witness {
       stack.endOfFrames();
     }
     stack.endOfCycle();
-    for (let cycles = 0; busy; cycles++) {
+    for (let cycles = 0; stack.isBusy; cycles++) {
       if (cycles === MOST_CYCLES)
         throw this.#failure(this.#lines[this.#at], "an end", "the loop is spinning");
       stack.startOfCycle();
-      busy = stack.service();
+      stack.service();
       stack.endOfCycle();
     }
   }

@@ -109,8 +109,8 @@ export class Tcp implements Upper, FlowHandler {
     }
   }
 
-  /** Gives every ready connection a turn; true when some have more to do. */
-  service(): boolean {
+  /** Gives every ready connection a turn. */
+  service(): void {
     const c = this.connections;
     const current = this.#ready;
     const count = this.#readyCount;
@@ -125,12 +125,17 @@ export class Tcp implements Upper, FlowHandler {
       if (this.#toTap.pump(flow)) this.#makeReady(flow);
       else this.#afterwards(flow);
     }
+  }
+
+  /** Whether some connection waits for a turn. */
+  get isBusy(): boolean {
     return this.#readyCount > 0;
   }
 
   timer(flow: FlowIndex): void {
     const c = this.connections;
     const now = this.#net.host.nowMs;
+    this.#toTap.discard(flow);
     if (c.ackAt[flow] !== 0 && c.ackAt[flow] <= now) this.#toTap.ack(flow);
     if (c.retransmitAt[flow] !== 0 && c.retransmitAt[flow] <= now) this.#toTap.retransmitTimeout(flow);
     if (this.#net.flows.closed[flow] === 1) return;

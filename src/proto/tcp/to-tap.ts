@@ -29,9 +29,14 @@ const RETRANSMIT_MAX_MS = 120_000;
 const MAX_RETRIES = 10;
 /** How long an acknowledgement may wait for data to ride on (RFC 9293 section 3.8.6.3 allows 500). */
 export const DELAYED_ACK_MS = 10;
-/** Acknowledged bytes, or acknowledgements, that are gathered before the host socket is told. */
-const DISCARD_BYTES = 4_096;
-const DISCARD_ACKS = 16;
+/**
+ * Acknowledgements of at most so many bytes, so many of them, for at most so long, are gathered before the host
+ * socket is told: in a dialogue that saves a call for each message. More would hold the socket's memory, and with it
+ * the far side's window: a packet of which one byte is left counts whole.
+ */
+const SMALL_ACK_BYTES = 512;
+const SMALL_ACKS = 8;
+const DISCARD_DELAY_MS = 10;
 const EAGAIN = -11;
 
 export class ToTap {
@@ -154,7 +159,8 @@ export class ToTap {
     if ((c.flags[flow] & Flag.Recovering) !== 0 && !seqGt(c.recover[flow], ack)) {
       c.flags[flow] &= ~Flag.Recovering;
     }
-    if (c.discardable[flow] >= DISCARD_BYTES || c.discardAcks[flow] >= DISCARD_ACKS) this.discard(flow);
+    if (bytes > SMALL_ACK_BYTES || c.discardAcks[flow] >= SMALL_ACKS) this.discard(flow);
+    else if (c.discardAcks[flow] === 1) this.wake(flow, this.#net.host.nowMs + DISCARD_DELAY_MS);
     if (ack === c.sndMax[flow]) c.retransmitAt[flow] = 0;
     else this.#armRetransmit(flow);
   }
