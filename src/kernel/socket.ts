@@ -67,16 +67,13 @@ export function localAddress(fd: number, words: Uint32Array, at: number): number
   return result < 0 ? result : readSockaddr(scratch.view, 0, words, at);
 }
 
-/** Takes a connection from a listening socket, non-blocking; stores the peer's address. `peerPort` has its port. */
+/** Takes a connection from a listening socket, non-blocking; stores the peer's address. */
 export function accept(fd: number, words: Uint32Array, at: number): number {
   scratch.view.setInt32(LENGTH_AT, sockaddrIn6.size, true);
   const result = libc.accept4(fd, scratch.address, scratch.address + LENGTH_AT, FLAGS);
-  if (result >= 0) peerPort = readSockaddr(scratch.view, 0, words, at);
+  if (result >= 0) readSockaddr(scratch.view, 0, words, at);
   return result;
 }
-/** Port of the peer that `accept` returned last. */
-export let peerPort = 0;
-
 /** Binds to an interface by name (SO_BINDTODEVICE); unprivileged since Linux 5.7. */
 export function bindToDevice(fd: number, name: string): number {
   const { written } = new TextEncoder().encodeInto(name, scratch.bytes.subarray(0, c.IFNAMSIZ));

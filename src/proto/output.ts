@@ -10,14 +10,13 @@ import { ETHERNET_LENGTH, EtherType, MINIMUM_FRAME, writeEthernet } from "../wir
 import { IPV4_LENGTH, IpProtocol, writeIpv4 } from "../wire/ipv4.ts";
 import { IPV6_DESTINATION, IPV6_LENGTH, IPV6_SOURCE, writeIpv6 } from "../wire/ipv6.ts";
 import { setTcpChecksum, TCP_CHECKSUM, TCP_LENGTH, writeTcp } from "../wire/tcp.ts";
-import { setUdpChecksum, UDP_LENGTH, writeUdp } from "../wire/udp.ts";
+import { setUdpChecksum, UDP_CHECKSUM, UDP_LENGTH, writeUdp } from "../wire/udp.ts";
 import { VNET_LENGTH, VNET_NEEDS_CSUM, VnetGso, writeVnet } from "../wire/vnet.ts";
 import type { Net } from "./net.ts";
 import { OUT_HEADROOM } from "./net.ts";
 
 /** Hop limit of what we send ourselves. */
 export const HOP_LIMIT = 255;
-const UDP_CHECKSUM = 6;
 
 export class Output {
   readonly #net: Net;

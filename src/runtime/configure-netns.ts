@@ -13,8 +13,6 @@ import {
   addAddress,
   addRoute,
   changeLink,
-  deleteAddress,
-  deleteRoute,
   dumpAddresses,
   dumpLinks,
   dumpRoutes,
@@ -24,7 +22,7 @@ import {
 const TAP_QUEUE_LENGTH = 4_096;
 /** What every link-local address has (RFC 4291 section 2.5.6). */
 const LINK_PREFIX = { prefixLength: 64, noPrefixRoute: false, metric: 0 };
-const { EEXIST, EACCES, EOPNOTSUPP, EAFNOSUPPORT, ENODEV, EADDRNOTAVAIL, ESRCH } = constants.errno;
+const { EEXIST, EACCES, EOPNOTSUPP, EAFNOSUPPORT } = constants.errno;
 
 export interface ConfiguredNetns {
   interfaceIndex: number;
@@ -82,18 +80,6 @@ export function addAddresses(
   }
 }
 
-/** Removes addresses from a link; one that is not there counts as removed. Throws SysError. */
-export function removeAddresses(
-  netlink: Netlink,
-  interfaceIndex: number,
-  family: Family,
-  addresses: readonly PlannedAddress[],
-): void {
-  for (const each of addresses) {
-    ignoring([EADDRNOTAVAIL], () => deleteAddress(netlink, onLink(interfaceIndex, family, each)));
-  }
-}
-
 /** A route that the kernel did not take, and why. */
 export interface RefusedRoute {
   route: Route;
@@ -120,13 +106,6 @@ export function addRoutes(
     });
     if (refused.length === 0 || refused.length === pending.length) return refused;
     pending = refused;
-  }
-}
-
-/** Removes routes through a link; one that is not there counts as removed. Throws SysError. */
-export function removeRoutes(netlink: Netlink, interfaceIndex: number, routes: readonly Route[]): void {
-  for (const route of routes) {
-    ignoring([ESRCH, ENODEV], () => deleteRoute(netlink, throughLink(route, interfaceIndex)));
   }
 }
 
