@@ -6,6 +6,7 @@ import { isLoopback, isUnspecified } from "../base/address.ts";
 import { Count } from "../base/counters.ts";
 import { MAPPED, packKind, SideWord } from "../flow/table.ts";
 import { Pif } from "../flow/state.ts";
+import { describeFrame } from "../wire/describe.ts";
 import { ETHERNET_LENGTH, EtherType, etherType } from "../wire/ethernet.ts";
 import {
   ipv4Destination,
@@ -68,10 +69,11 @@ export class Input {
 
   /** Handles one frame in `[at, end)` of the arena: a virtio_net_hdr, then Ethernet. */
   frame(at: number, end: number): void {
-    const { counters, packet } = this.#net;
+    const { counters, packet, log } = this.#net;
     counters.add(Count.tapFramesIn);
     counters.add(Count.tapBytesIn, end - at - VNET_LENGTH);
     const etherAt = at + VNET_LENGTH;
+    if (log.traceOn) log.trace(`< ${describeFrame(this.#view, etherAt, end)}`);
     if (end - etherAt < ETHERNET_LENGTH) return counters.add(Count.dropShortFrame);
     if (!isVnetValid(this.#view, at, end)) return counters.add(Count.dropVnetHeader);
     packet.segment = vnetGsoType(this.#view, at) === VnetGso.UdpL4 ? vnetGsoSize(this.#view, at) : 0;

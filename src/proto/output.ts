@@ -6,6 +6,7 @@
 import { Count } from "../base/counters.ts";
 import { isMapped, SideWord, sideProtocol } from "../flow/table.ts";
 import { checksum, fold, pseudo4, pseudo6, sumBytes } from "../wire/checksum.ts";
+import { describeFrame } from "../wire/describe.ts";
 import { ETHERNET_LENGTH, EtherType, MINIMUM_FRAME, writeEthernet } from "../wire/ethernet.ts";
 import { IPV4_LENGTH, IpProtocol, writeIpv4 } from "../wire/ipv4.ts";
 import { IPV6_DESTINATION, IPV6_LENGTH, IPV6_SOURCE, writeIpv6 } from "../wire/ipv6.ts";
@@ -212,7 +213,8 @@ export class Output {
   }
 
   #write(frameAt: number, end: number): number {
-    const { host, counters } = this.#net;
+    const { host, counters, log } = this.#net;
+    if (log.traceOn) log.trace(`> ${describeFrame(this.#view, frameAt + VNET_LENGTH, end)}`);
     const shortest = frameAt + VNET_LENGTH + MINIMUM_FRAME;
     if (end < shortest) {
       host.arena.bytes.fill(0, end, shortest);

@@ -33,7 +33,7 @@ export const Flag = {
   Recovering: 1 << 5,
   /** The host socket keeps itself alive. */
   KeepAlive: 1 << 6,
-  /** The far side has ended its stream, or broken off; there may still be data before that. */
+  /** The far side has ended its stream, broken off or sent urgent data: a short peek need not be the last one. */
   Hangup: 1 << 7,
 } as const;
 

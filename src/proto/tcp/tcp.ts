@@ -138,6 +138,7 @@ export class Tcp implements Upper, FlowHandler {
     this.#toTap.discard(flow);
     if (c.ackAt[flow] !== 0 && c.ackAt[flow] <= now) this.#toTap.ack(flow);
     if (c.retransmitAt[flow] !== 0 && c.retransmitAt[flow] <= now) this.#toTap.retransmitTimeout(flow);
+    this.#afterwards(flow);
     if (this.#net.flows.closed[flow] === 1) return;
     const idleAt = c.activeAt[flow] + IDLE_MS + c.probes[flow] * PROBE_MS;
     if (idleAt <= now && !this.#probe(flow)) return;

@@ -21,6 +21,8 @@ const FRAME_PAYLOAD = 65_535 - 60;
 export const WINDOW_LIMIT = 1024 * 1024;
 /** Shift of the windows we show; 16 bits cover WINDOW_LIMIT with it. */
 export const WINDOW_SHIFT = 7;
+/** A window that keeps the container busy until its next acknowledgement. */
+const SUFFICIENT_WINDOW = 16_384;
 const MAX_WINDOW_FIELD = 65_535;
 /** First time-out of a segment to the container, which is on this machine; doubled for each retry. */
 const RETRANSMIT_MS = 200;
@@ -83,12 +85,15 @@ export class ToTap {
     this.#segment(flow, this.#c.sndNxt[flow], TcpFlag.Ack, 0);
   }
 
-  /** Tells whether an acknowledgement would show a window that has grown enough to matter (RFC 9293 3.8.6.2.2). */
+  /**
+   * Tells whether the container may be waiting for a window that has grown meanwhile (RFC 9293 section 3.8.6.2.2).
+   * As long as it has one to go on with, the acknowledgement of what it sends will show the new one.
+   */
   windowGrew(flow: FlowIndex): boolean {
     const c = this.#c;
     const shown = seqDiff(c.rcvAdvertised[flow], c.rcvNxt[flow]);
-    const worth = Math.min(2 * c.mss[flow], WINDOW_LIMIT / 2);
-    return this.#freeSpace(flow) - shown >= worth;
+    if (shown >= Math.max(c.mss[flow], SUFFICIENT_WINDOW)) return false;
+    return this.#freeSpace(flow) - shown >= Math.min(2 * c.mss[flow], WINDOW_LIMIT / 2);
   }
 
   /** A reset in answer to a segment that belongs to no connection, on the side at `words`. */
@@ -180,7 +185,11 @@ export class ToTap {
     const bytes = c.discardable[flow];
     if (bytes === 0) return;
     const dropped = this.#net.host.discard(this.#net.socket[flow], bytes);
-    if (dropped > 0) c.discardable[flow] = bytes - dropped;
+    if (dropped <= 0) return;
+    c.discardable[flow] = bytes - dropped;
+    // Before an urgent byte a discard stops, and on some kernels what is behind it could not be peeked at until now.
+    if ((c.flags[flow] & Flag.Hangup) !== 0) c.flags[flow] |= Flag.Readable;
+    if (dropped < bytes) this.discard(flow);
   }
 
   /** Sends again from the first byte not acknowledged. */
