@@ -40,7 +40,7 @@ export interface HostOptions {
 
 /** A page of memory, the unit of `release`. */
 const PAGE = 4096;
-const STREAM_EVENTS = c.EPOLLIN | c.EPOLLOUT | c.EPOLLRDHUP | c.EPOLLET;
+const STREAM_EVENTS = c.EPOLLIN | c.EPOLLPRI | c.EPOLLOUT | c.EPOLLRDHUP | c.EPOLLET;
 /** Not EPOLLOUT: a datagram socket would report it after every datagram that leaves. */
 const DATAGRAM_EVENTS = c.EPOLLIN | c.EPOLLET;
 

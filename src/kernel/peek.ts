@@ -48,6 +48,9 @@ export class Peek {
 
   /** Puts the position at the head of a stream. Called once for every socket before any other method. */
   start(fd: number, v6: boolean): number {
+    // A byte sent as urgent is one like any other (RFC 6093): taken out of the stream, it would shift the position.
+    const inline = setOption(fd, c.SOL_SOCKET, c.SO_OOBINLINE, 1);
+    if (inline < 0) return inline;
     if (fd >= this.#skip.length) {
       const grown = new Int32Array(Math.max(fd + 1, this.#skip.length * 2));
       grown.set(this.#skip);
@@ -58,7 +61,10 @@ export class Peek {
     return inKernel ? setOption(fd, c.SOL_SOCKET, c.SO_PEEK_OFF, 0) : 0;
   }
 
-  /** Copies up to `length` bytes from the position, which advances: bytes, 0 at the end of the stream. */
+  /**
+   * Copies up to `length` bytes from the position, which advances: bytes, 0 at the end of the stream. It stops
+   * before an urgent byte (EPOLLPRI); without SO_PEEK_OFF until what comes before that is discarded.
+   */
   read(fd: number, at: number, length: number): number {
     const skip = this.#skip[fd];
     if (skip === IN_KERNEL) return libc.recv(fd, this.#arena + at, length, PEEK);

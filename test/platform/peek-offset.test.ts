@@ -6,13 +6,16 @@ import { afterEach, describe, expect, test } from "@jest/globals";
 import * as c from "../../src/ffi/constants.ts";
 import { check } from "../../src/ffi/errno.ts";
 import { close } from "../../src/ffi/libc.ts";
-import { bench, connection, FAMILIES, type Bench } from "./loopback.ts";
+import { send } from "../../src/ffi/libc-socket.ts";
+import { bench, connection, FAMILIES, LOOPBACK4, LOOPBACK6, type Bench } from "./loopback.ts";
 
 const open: number[] = [];
 afterEach(() => open.splice(0).forEach(close));
 
 const AT = 8192;
 const OUT = 1 << 20;
+/** @see bits/socket.h */
+const MSG_OOB = 1;
 
 function connect(b: Bench, v6: boolean): { fd: number; peer: number } {
   const { fd, peer } = connection(b, v6);
@@ -107,6 +110,21 @@ describe.each(FAMILIES)("$name", ({ v6 }) => {
       open.splice(open.indexOf(peer), 1);
       expect(peek(b, fd, 9)).toBe("c");
       expect(peek(b, fd, 9)).toBe(-c.ECONNRESET);
+    });
+
+    test("an urgent byte is one of the stream, which stops before it for a moment", () => {
+      const b = bench(options);
+      const { fd, peer } = connect(b, v6);
+      say(b, peer, "abc");
+      check(send(peer, b.host.arena.address + OUT, b.put(OUT, "U"), MSG_OOB), "send");
+      say(b, peer, "defghi");
+      check(b.host.watch(fd, b.flowTo(v6 ? LOOPBACK6 : LOOPBACK4, 1, c.IPPROTO_TCP)), "watch");
+      expect(b.epoll.wait(1000)).toBe(1);
+      expect(b.epoll.eventsOf(0) & c.EPOLLPRI).toBe(c.EPOLLPRI);
+      expect(peek(b, fd, 5)).toBe("abc");
+      expect([b.host.discard(fd, 3), peek(b, fd, 4), peek(b, fd, 5)]).toEqual([3, "Udef", "ghi"]);
+      expect([b.host.setPeekOffset(fd, 1), peek(b, fd, 3)]).toEqual([0, "def"]);
+      expect([b.host.discard(fd, 7), peek(b, fd, 9)]).toEqual([7, -c.EAGAIN]);
     });
 
     test("positions beyond 64 KiB are right", () => {
