@@ -136,7 +136,11 @@ export class Tcp implements Upper, FlowHandler {
     const c = this.connections;
     const now = this.#net.host.nowMs;
     this.#toTap.discard(flow);
-    if (c.ackAt[flow] !== 0 && c.ackAt[flow] <= now) this.#toTap.ack(flow);
+    if (c.ackAt[flow] !== 0 && c.ackAt[flow] <= now) {
+      // Once only: should the TAP refuse it, the container asks again.
+      c.ackAt[flow] = 0;
+      this.#toTap.ack(flow);
+    }
     if (c.retransmitAt[flow] !== 0 && c.retransmitAt[flow] <= now) this.#toTap.retransmitTimeout(flow);
     this.#afterwards(flow);
     if (this.#net.flows.closed[flow] === 1) return;
