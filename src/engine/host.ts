@@ -97,6 +97,8 @@ export class KernelHost implements Host {
   adoptTcp(fd: Fd, v6: boolean): Fd {
     if (fd < 0) return fd;
     const result = this.#peek.start(fd, v6);
+    // Should the engine be killed, nobody shall take a cut stream for a complete one.
+    if (result >= 0) socket.setResetOnClose(fd, true);
     if (result >= 0) return fd;
     close(fd);
     return result;
@@ -173,6 +175,8 @@ export class KernelHost implements Host {
   }
 
   shutdownWrite(fd: Fd): number {
+    // The stream is complete from here on, and may be closed before the kernel has sent the last of it.
+    socket.setResetOnClose(fd, false);
     return shutdown(fd, c.SHUT_WR);
   }
   setMaxSegment(fd: Fd, bytes: number): number {

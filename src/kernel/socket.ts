@@ -95,10 +95,15 @@ export function getOption(fd: number, level: number, name: number): number {
 
 /** Closes a connection so that the peer sees a reset. */
 export function closeReset(fd: number): void {
-  scratch.view.setInt32(linger.on, 1, true);
-  scratch.view.setInt32(linger.seconds, 0, true);
-  libc.setsockopt(fd, c.SOL_SOCKET, c.SO_LINGER, scratch.address, linger.size);
+  setResetOnClose(fd, true);
   close(fd);
+}
+
+/** Whether the peer sees a reset when a connection is closed, which the end of the process does too. */
+export function setResetOnClose(fd: number, on: boolean): number {
+  scratch.view.setInt32(linger.on, on ? 1 : 0, true);
+  scratch.view.setInt32(linger.seconds, 0, true);
+  return libc.setsockopt(fd, c.SOL_SOCKET, c.SO_LINGER, scratch.address, linger.size);
 }
 
 /** Writes a sockaddr_in or sockaddr_in6 at `offset` and returns its length. */

@@ -55,6 +55,7 @@ export interface Host {
    * never changed afterwards. Closing the descriptor ends it.
    */
   watch(fd: Fd, flow: FlowIndex): number;
+  /** A connection that was not shut down for writing ends with a reset. */
   close(fd: Fd): void;
   /** Closes so that the peer sees a reset (SO_LINGER with zero time). */
   closeReset(fd: Fd): void;

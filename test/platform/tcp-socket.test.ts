@@ -10,15 +10,18 @@ const open: number[] = [];
 afterEach(() => open.splice(0).forEach(close));
 
 describe.each(FAMILIES)("$name", ({ v6, loopback }) => {
-  test("closeReset shows at the peer as a reset, close as an end", () => {
+  test("only a stream that was ended shows at the peer as an end, any other as a reset", () => {
     const b = bench();
-    const reset = connection(b, v6);
-    const ended = connection(b, v6);
-    open.push(reset.peer, ended.peer);
+    const [reset, ended, cut] = Array.from({ length: 3 }, () => connection(b, v6));
+    open.push(reset.peer, ended.peer, cut.peer);
     b.host.closeReset(reset.fd);
+    check(b.host.shutdownWrite(ended.fd), "shutdown");
     b.host.close(ended.fd);
+    // As the kernel does when it kills an engine.
+    close(cut.fd);
     expect(b.host.receive(reset.peer, 4096, 10)).toBe(-c.ECONNRESET);
     expect(b.host.receive(ended.peer, 4096, 10)).toBe(0);
+    expect(b.host.receive(cut.peer, 4096, 10)).toBe(-c.ECONNRESET);
   });
 
   test("a refused connection reports itself and its error once", () => {
