@@ -59,6 +59,7 @@ export const NETWORK_OPTIONS: readonly OptionSpec[] = [
   },
   { name: "outbound", value: "ADDR", repeatable: true, help: "source address of connections outside" },
   { name: "outbound-if", value: "NAME", help: "interface that connections outside are bound to" },
+  { name: "ra", help: "play an IPv6 router: answer router solicitations, and advertise unasked" },
   { name: "no-offload", help: "no checksum and segmentation offloads on the TAP" },
   { name: "flows", value: "N", help: "connections at the same time, at most" },
   { name: "log-level", value: "LEVEL", help: LOG_LEVELS.join(", ") },
@@ -83,6 +84,7 @@ export function networkOptions({ values }: ParsedArguments): NetworkOptions {
     mapGuest: mapping("map-guest-addr", all("map-guest-addr")) ?? [],
     dnsHosts: all("dns-host").map((text) => parse("dns-host", text, hostAddress)),
     outbound: onePerFamily("outbound", all("outbound")),
+    routerAdvertisements: values.has("ra"),
     offload: !values.has("no-offload"),
   };
   const dnsForward = mapping("dns-forward", all("dns-forward"));
@@ -117,8 +119,10 @@ function parse<Value>(option: string, text: string, read: (text: string) => Valu
   }
 }
 
-/** Addresses of a family that is switched off are a contradiction, not something to drop silently. */
+/** What belongs to a family that is switched off is a contradiction, not something to drop silently. */
 function checkFamilies(options: NetworkOptions): void {
+  if (options.routerAdvertisements && !options.ipv6)
+    throw usage("--ra is for IPv6, and --ipv4-only switches that off");
   const given = [...options.addresses, ...options.gateways, ...options.outbound];
   const wrong = given.find((text) => isOfDisabledFamily(text, options));
   if (wrong === undefined) return;

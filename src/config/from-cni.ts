@@ -51,6 +51,7 @@ export interface CniConfig {
   dnsHost?: string[];
   outbound?: string[];
   outboundInterface?: string;
+  routerAdvertisements?: boolean;
   offload?: boolean;
   flows?: number;
   logLevel?: LogLevel;
@@ -127,6 +128,7 @@ export function networkFromCni(config: CniConfig, ifname: string): NetworkOption
     mapGuest: mapping("/mapGuestAddr", config.mapGuestAddr) ?? [],
     dnsHosts: list("/dnsHost", config.dnsHost, hostAddress),
     outbound: lastOfEachFamily(list("/outbound", config.outbound, hostAddress)),
+    routerAdvertisements: config.routerAdvertisements ?? DEFAULT_NETWORK.routerAdvertisements,
     offload,
     flows,
     logLevel: config.logLevel ?? DEFAULT_NETWORK.logLevel,
@@ -165,8 +167,11 @@ const mapping = (
 ): string[] | "none" | undefined =>
   value === undefined || value === "none" ? value : lastOfEachFamily(list(pointer, value, aliasAddress));
 
-/** Addresses of a family that is switched off are a contradiction, not something to drop silently. */
+/** What belongs to a family that is switched off is a contradiction, not something to drop silently. */
 function checkFamilies(options: NetworkOptions): void {
+  if (options.routerAdvertisements && !options.ipv6) {
+    throw new ConfigError("/routerAdvertisements", "must not be true when /ipv6 is false");
+  }
   for (const key of ["addresses", "gateways", "outbound"] as const) {
     const wrong = options[key].find((text) => isOfDisabledFamily(text, options));
     if (wrong === undefined) continue;

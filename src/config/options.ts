@@ -56,6 +56,8 @@ export interface NetworkOptions {
   /** Source addresses of sockets outside, at most one of each family. */
   outbound: string[];
   outboundInterface?: string;
+  /** The engine plays an IPv6 router, for a container that configures itself. */
+  routerAdvertisements: boolean;
   offload: boolean;
   flows: number;
   logLevel: LogLevel;
@@ -71,6 +73,7 @@ export const DEFAULT_NETWORK: NetworkOptions = {
   mapGuest: [],
   dnsHosts: [],
   outbound: [],
+  routerAdvertisements: false,
   offload: true,
   flows: DEFAULT_FLOWS,
   logLevel: "info",
@@ -108,6 +111,13 @@ export interface RuleOptions {
   outboundInterface6?: string;
 }
 
+/** What the engine's router advertisements say beside prefixes and MTU. */
+export interface AdvertiseOptions {
+  /** IPv6 addresses of resolvers that the container can reach. */
+  resolvers: string[];
+  searchDomains: string[];
+}
+
 /** What ends the engine when any of it goes away. */
 export interface WatchOptions {
   /** Processes: the one in the container, the one that holds its namespaces, the caller in the foreground. */
@@ -126,6 +136,8 @@ export interface EngineOptions {
   /** MTU that the TAP has, in bytes. */
   mtu: number;
   rules: RuleOptions;
+  /** Absent: no router advertisements. */
+  advertise?: AdvertiseOptions;
   watch: WatchOptions;
   /** Holds state.json, control.sock and engine.log; the engine removes it at its end. */
   stateDirectory: string;

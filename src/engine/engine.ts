@@ -2,14 +2,14 @@
 import { parseIp, parseMac } from "../base/address.ts";
 import { Counters } from "../base/counters.ts";
 import type { FamilyPlan } from "../config/network-plan.ts";
-import type { EngineOptions, RuleOptions } from "../config/options.ts";
+import type { AdvertiseOptions, EngineOptions, RuleOptions } from "../config/options.ts";
 import { describeTransition } from "../flow/describe.ts";
 import { FlowTable } from "../flow/table.ts";
 import { TimerWheel } from "../flow/timers.ts";
 import type { Address, AddressRules, FamilyRules } from "../forward/address-rules.ts";
 import { Epoll } from "../kernel/epoll.ts";
 import type { Log } from "../log/logger.ts";
-import type { FamilyLink, Link } from "../proto/link.ts";
+import type { FamilyLink, Link, RouterOptions } from "../proto/link.ts";
 import type { Net } from "../proto/net.ts";
 import { Stack } from "../proto/stack.ts";
 import { ArenaLayout } from "./arena-layout.ts";
@@ -77,14 +77,20 @@ function buildLink(options: EngineOptions, offload: boolean, udpOffload: boolean
     v6: buildFamily(plan.ipv6),
     offload,
     udpOffload,
+    ...(options.advertise !== undefined && { advertise: buildAdvertise(options.advertise) }),
   };
 }
+
+const buildAdvertise = ({ resolvers, searchDomains }: AdvertiseOptions): RouterOptions => ({
+  resolvers: addresses(resolvers),
+  searchDomains,
+});
 
 function buildFamily(plan: FamilyPlan): FamilyLink {
   return {
     enabled: plan.enabled,
     ours: parseIp(plan.ours) ?? new Uint32Array(4),
-    assigned: plan.addresses.flatMap(({ address }) => parseIp(address) ?? []),
+    assigned: addresses(plan.addresses.map((planned) => planned.address)),
   };
 }
 
@@ -100,11 +106,13 @@ function buildRules(rules: RuleOptions, link: Link): AddressRules {
   return {
     v4: family(4),
     v6: family(6),
-    dnsServers: rules.dnsServers.flatMap((text) => parseIp(text) ?? []),
+    dnsServers: addresses(rules.dnsServers),
   };
 }
 
 const address = (text: string | undefined): Address | undefined =>
   text === undefined ? undefined : parseIp(text);
+
+const addresses = (texts: readonly string[]): Address[] => texts.flatMap((text) => parseIp(text) ?? []);
 
 const randomWords = (count: number): Uint32Array => crypto.getRandomValues(new Uint32Array(count));

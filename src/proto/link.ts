@@ -28,7 +28,7 @@ export interface Link {
 }
 
 /** What a router tells beside prefixes and MTU. */
-interface RouterOptions {
+export interface RouterOptions {
   /** IPv6 addresses of resolvers. */
   resolvers: readonly Address[];
   searchDomains: readonly string[];

@@ -5,11 +5,13 @@
  */
 import { closeSync } from "node:fs";
 import { join } from "node:path";
+import { isIpv4, isLinkLocal, isLoopback, parseIp } from "../base/address.ts";
 import { AppError, errorCode } from "../base/errors.ts";
 import { ofFamily } from "../config/from-cli.ts";
 import { planNetwork, type NetworkPlan } from "../config/network-plan.ts";
 import {
   DEFAULT_PENDING_BYTES,
+  type AdvertiseOptions,
   type EngineOptions,
   type NetworkOptions,
   type RuleOptions,
@@ -69,7 +71,8 @@ export async function launch(request: LaunchRequest, netns: Netns, stderr = 2): 
     const hostNetlink = Netlink.open();
     closeLater("the host's netlink socket", hostNetlink.fd);
     const { plan, notes } = makePlan(hostNetlink, request.network);
-    const rules = ruleOptions(request, plan, readResolvConf());
+    const resolvConf = readResolvConf();
+    const rules = ruleOptions(request, plan, resolvConf);
     addSpecialRoutes(plan, rules);
     // The interface inside goes away with the last descriptor of the TAP.
     const tap = await openTapIn(netns, plan.interfaceName, { wantOffload: request.network.offload });
@@ -81,7 +84,10 @@ export async function launch(request: LaunchRequest, netns: Netns, stderr = 2): 
     plan.ipv6.enabled &&= configured.ipv6;
     checkFamilies(plan, `its kernel takes none (${configured.warnings.join("; ")})`);
     const pid = await startEngine(
-      engineOptions(request, plan, rules, tap.name),
+      {
+        ...engineOptions(request, plan, rules, tap.name),
+        ...(request.network.routerAdvertisements && { advertise: advertiseOptions(rules, resolvConf) }),
+      },
       {
         tap: tap.fd,
         hostNetlink: hostNetlink.fd,
@@ -203,6 +209,20 @@ export function ruleOptions(
       rules[`outboundInterface${suffix}`] = network.outboundInterface;
   }
   return rules;
+}
+
+/** What the container's router tells: resolvers that mean the same inside, and the host's search list. */
+export function advertiseOptions(
+  { dnsMatch6, dnsServers }: RuleOptions,
+  { search }: ResolvConf,
+): AdvertiseOptions {
+  const resolvers = dnsMatch6 === undefined ? dnsServers.filter(isReachableOverIpv6) : [dnsMatch6];
+  return { resolvers, searchDomains: search };
+}
+
+function isReachableOverIpv6(text: string): boolean {
+  const address = parseIp(text);
+  return address !== undefined && !isIpv4(address) && !isLoopback(address) && !isLinkLocal(address);
 }
 
 function runningState(

@@ -84,6 +84,11 @@ test("names and MAC addresses are those that Linux accepts", () => {
   }
 });
 
+test("a router advertises only where there is IPv6", () => {
+  expect([ask().routerAdvertisements, ask("--ra").routerAdvertisements]).toEqual([false, true]);
+  expect(() => ask("--ra", "-4")).toThrow("--ra is for IPv6");
+});
+
 test("log levels are known words", () => {
   expect(ask("--log-level", "trace").logLevel).toBe("trace");
   expect(() => ask("--log-level", "loud")).toThrow(

@@ -2,7 +2,7 @@ import { expect, test } from "@jest/globals";
 import { planNetwork } from "../../../src/config/network-plan.ts";
 import { DEFAULT_NETWORK, type NetworkOptions, type RuleOptions } from "../../../src/config/options.ts";
 import { parseResolvConf } from "../../../src/config/resolv-conf.ts";
-import { ruleOptions } from "../../../src/runtime/launch.ts";
+import { advertiseOptions, ruleOptions } from "../../../src/runtime/launch.ts";
 
 const HOST = parseResolvConf("nameserver 127.0.0.53\nnameserver ::1\n");
 
@@ -45,4 +45,18 @@ test("each address goes to the rule of its family", () => {
     outboundInterface6: "eth1",
   });
   expect(all.outbound6).toBeUndefined();
+});
+
+test("a router tells the address that forwards DNS, else the resolvers that can be reached over IPv6", () => {
+  const resolvConf = parseResolvConf(`search corp.test
+    nameserver 127.0.0.53
+    nameserver fe80::53%eth0
+    nameserver 2001:db8::53
+    nameserver ::1`);
+  const hosts = { dnsServers: resolvConf.nameservers };
+  expect(advertiseOptions(hosts, resolvConf)).toEqual({
+    resolvers: ["2001:db8::53"],
+    searchDomains: ["corp.test"],
+  });
+  expect(advertiseOptions({ ...hosts, dnsMatch6: "fd00::53" }, resolvConf).resolvers).toEqual(["fd00::53"]);
 });
