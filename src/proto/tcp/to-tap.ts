@@ -322,11 +322,15 @@ export class ToTap {
     return this.#output.tcp(words, sequence, c.rcvNxt[flow], flags, window, options, length, c.mss[flow]);
   }
 
-  /** Bytes the container may send: what this connection may keep waiting, less as the pool fills up. */
+  /**
+   * Bytes the container may send: what this connection may keep waiting, less as the pool fills up. One whose socket
+   * takes everything goes on even when others have filled the pool.
+   */
   #freeSpace(flow: FlowIndex): number {
     const limit = Math.min(WINDOW_LIMIT, MAX_WINDOW_FIELD << this.#c.rcvScale[flow]);
     const share = Math.min(limit, this.#pending.available >>> 2);
-    return Math.max(share - this.#pending.bytes[flow], 0);
+    const kept = this.#pending.bytes[flow];
+    return kept === 0 ? Math.max(share, SUFFICIENT_WINDOW) : Math.max(share - kept, 0);
   }
 
   #armRetransmit(flow: FlowIndex): void {
