@@ -4,7 +4,7 @@
  */
 import { isLoopback, isUnspecified } from "../base/address.ts";
 import { Count } from "../base/counters.ts";
-import { MAPPED, packKind, SideWord } from "../flow/table.ts";
+import { isMapped, MAPPED, packKind, SideWord } from "../flow/table.ts";
 import { Pif } from "../flow/state.ts";
 import { describeFrame } from "../wire/describe.ts";
 import { ETHERNET_LENGTH, EtherType, etherType } from "../wire/ethernet.ts";
@@ -130,6 +130,10 @@ export class Input {
     for (let i = 0; i < 4; i++) {
       key[SideWord.Ours + i] = view.getUint32(at + IPV6_DESTINATION + 4 * i);
       key[SideWord.Endpoint + i] = view.getUint32(at + IPV6_SOURCE + 4 * i);
+    }
+    // In the table these are IPv4, which may be switched off; on a link they mean nothing.
+    if (isMapped(key, SideWord.Ours) || isMapped(key, SideWord.Endpoint)) {
+      return counters.add(Count.dropIpAddress);
     }
     packet.hopLimit = ipv6HopLimit(view, at);
     packet.dontFragment = dontFragment;
