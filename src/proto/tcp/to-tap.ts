@@ -107,6 +107,9 @@ export class ToTap {
     this.#net.counters.add(Count.tcpResetsSent);
     const c = this.#c;
     this.#send(flow, c.sndNxt[flow], TcpFlag.Rst | TcpFlag.Ack, 0, 0, 0);
+    // While data is sent again, the container may have all of it, and believes no reset before its end.
+    if (c.sndMax[flow] === c.sndNxt[flow]) return;
+    this.#send(flow, c.sndMax[flow], TcpFlag.Rst | TcpFlag.Ack, 0, 0, 0);
   }
 
   /** A segment the container must answer if it still knows the connection (RFC 9293 section 3.8.4). */
