@@ -25,6 +25,11 @@ const EAGAIN = -11;
 const LOSS_ACKS = 4;
 /** While the container answers window probes with a closed window, the pause between them grows no further. */
 const PROBE_RETRIES = 6;
+/**
+ * The same as IDLE_MS for a container that has ended its stream: without a program, its kernel forgets the connection
+ * after 60 s (tcp_fin_timeout), whatever the far side does.
+ */
+export const HALF_CLOSED_MS = 120_000;
 
 export class FromTap {
   readonly #net: Net;
@@ -115,6 +120,7 @@ export class FromTap {
     if (this.#pending.bytes[flow] > 0) return true;
     if (this.#net.host.shutdownWrite(this.#net.socket[flow]) < 0) return this.#lost(flow);
     c.events[flow] = events | Event.SocketFinSent;
+    this.#toTap.wake(flow, this.#net.host.nowMs + HALF_CLOSED_MS);
     return true;
   }
 

@@ -24,7 +24,7 @@ import type { Net } from "../net.ts";
 import type { Output } from "../output.ts";
 import type { FlowHandler } from "../stack.ts";
 import { Connections, Event, Flag } from "./connections.ts";
-import { FromTap, resetIsExact, resetIsInWindow } from "./from-tap.ts";
+import { FromTap, HALF_CLOSED_MS, resetIsExact, resetIsInWindow } from "./from-tap.ts";
 import { Handshake, IDLE_MS } from "./handshake.ts";
 import { Pending } from "./pending.ts";
 import { ToTap } from "./to-tap.ts";
@@ -144,7 +144,8 @@ export class Tcp implements Upper, FlowHandler {
     if (c.retransmitAt[flow] !== 0 && c.retransmitAt[flow] <= now) this.#toTap.retransmitTimeout(flow);
     this.#afterwards(flow);
     if (this.#net.flows.closed[flow] === 1) return;
-    const idleAt = c.activeAt[flow] + IDLE_MS + c.probes[flow] * PROBE_MS;
+    const halfClosed = (c.events[flow] & (Event.SocketFinSent | Event.TapFinSent)) === Event.SocketFinSent;
+    const idleAt = c.activeAt[flow] + (halfClosed ? HALF_CLOSED_MS : IDLE_MS) + c.probes[flow] * PROBE_MS;
     if (idleAt <= now && !this.#probe(flow)) return;
     let next = Math.max(idleAt, now + PROBE_MS);
     if (idleAt > now) next = idleAt;
