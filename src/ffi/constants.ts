@@ -73,6 +73,16 @@ export const CLOCK_MONOTONIC = 1;
 export const TFD_NONBLOCK = O_NONBLOCK;
 export const TFD_CLOEXEC = O_CLOEXEC;
 
+/* linux/eventfd.h, asm-generic/signal.h, linux/signalfd.h */
+export const EFD_NONBLOCK = O_NONBLOCK;
+export const EFD_CLOEXEC = O_CLOEXEC;
+export const SIG_BLOCK = 0;
+export const SIGPIPE = 13;
+export const SFD_NONBLOCK = O_NONBLOCK;
+export const SFD_CLOEXEC = O_CLOEXEC;
+/** Size of the C library's sigset_t, of which the kernel uses the first 8 bytes. */
+export const SIGSET_BYTES = 128;
+
 /* linux/inotify.h */
 export const IN_NONBLOCK = O_NONBLOCK;
 export const IN_CLOEXEC = O_CLOEXEC;
@@ -172,6 +182,7 @@ export const NETLINK_EXT_ACK = 11;
 export const NETLINK_GET_STRICT_CHK = 12;
 
 /* linux/sched.h, linux/nsfs.h, linux/magic.h */
+export const CLONE_NEWUSER = 0x10000000;
 export const CLONE_NEWNET = 0x40000000;
 export const NS_GET_USERNS = 0xb701;
 export const NS_GET_PARENT = 0xb702;

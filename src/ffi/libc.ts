@@ -19,6 +19,13 @@ export function write(fd: number, address: number, length: number): number {
   return result < 0 ? -errno[0] : result;
 }
 
+const cWritev = declare("intptr_t writev(int fd, uintptr_t iovecs, int count)");
+/** writev(2): `iovecs` is the address of structs iovec. */
+export function writev(fd: number, iovecs: number, count: number): number {
+  const result = cWritev(fd, iovecs, count);
+  return result < 0 ? -errno[0] : result;
+}
+
 const cClose = declare("int close(int fd)");
 /** close(2) */
 export function close(fd: number): number {
@@ -135,6 +142,27 @@ export function timerfdSettime(fd: number, flags: number, next: number, before: 
   return result < 0 ? -errno[0] : result;
 }
 
+const cEventfd = declare("int eventfd(uint initial, int flags)");
+/** eventfd(2): a counter, read and written as a 64-bit word. */
+export function eventfd(initial: number, flags: number): number {
+  const result = cEventfd(initial, flags);
+  return result < 0 ? -errno[0] : result;
+}
+
+const cPthreadSigmask = declare("int pthread_sigmask(int how, uintptr_t set, uintptr_t before)");
+/** pthread_sigmask(3) for this thread: `set` is the address of SIGSET_BYTES with one bit for each signal. */
+export const pthreadSigmask = (how: number, set: number): number => -cPthreadSigmask(how, set, 0);
+
+const cSignalfd = declare("int signalfd(int fd, uintptr_t set, int flags)");
+/**
+ * signalfd(2) of a new descriptor: `set` as for `pthreadSigmask`. A signal comes this way when it is for a thread
+ * that blocks it and reads; Node's other threads block next to none, so one for the process goes to them.
+ */
+export function signalfd(set: number, flags: number): number {
+  const result = cSignalfd(-1, set, flags);
+  return result < 0 ? -errno[0] : result;
+}
+
 const cInotifyInit1 = declare("int inotify_init1(int flags)");
 /** inotify_init1(2) */
 export function inotifyInit1(flags: number): number {
@@ -150,9 +178,16 @@ export function inotifyAddWatch(fd: number, path: string, mask: number): number 
 }
 
 const cUnshare = declare("int unshare(int flags)");
-/** unshare(2) */
+/** unshare(2) for this thread. */
 export function unshare(flags: number): number {
   const result = cUnshare(flags);
+  return result < 0 ? -errno[0] : result;
+}
+
+const cSetns = declare("int setns(int fd, int type)");
+/** setns(2) for this thread. */
+export function setns(fd: number, type: number): number {
+  const result = cSetns(fd, type);
   return result < 0 ? -errno[0] : result;
 }
 

@@ -65,6 +65,15 @@ export const itimerspec = struct("itimerspec", 32, {
   valueSeconds: "u64",
   valueNanoseconds: "u64",
 });
+/** signalfd(2) */
+export const signalfdSiginfo = struct("signalfd_siginfo", 128, {
+  signo: "u32",
+  errno: "u32",
+  code: "u32",
+  pid: "u32",
+  uid: "u32",
+  rest: 108,
+});
 /** poll(2) */
 export const pollfd = struct("pollfd", 8, { fd: "u32", events: "u16", returned: "u16" });
 /** seccomp(2): one instruction, and the program. */

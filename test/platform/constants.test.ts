@@ -8,10 +8,13 @@ const HEADERS = [
   "errno.h",
   "fcntl.h",
   "poll.h",
+  "signal.h",
   "sys/epoll.h",
+  "sys/eventfd.h",
   "sys/inotify.h",
   "sys/mman.h",
   "sys/prctl.h",
+  "sys/signalfd.h",
   "sys/socket.h",
   "sys/syscall.h",
   "sys/timerfd.h",
@@ -34,6 +37,7 @@ const HEADERS = [
 function nameInC(name: string): string {
   if (name.startsWith("SYS_"))
     return name.replace(/[A-Z]+/g, (word) => (word === "SYS" ? word : word.toLowerCase()));
+  if (name === "SIGSET_BYTES") return "sizeof(sigset_t)";
   return name === "LINUX_CAPABILITY_VERSION_3" ? `_${name}` : name;
 }
 /** Not in the user's headers, or only in newer ones than some systems have. */

@@ -56,6 +56,11 @@ const STRUCTS: [string, Record<string, number>, Record<string, string>][] = [
       valueNanoseconds: "it_value.tv_nsec",
     },
   ],
+  [
+    "struct signalfd_siginfo",
+    s.signalfdSiginfo,
+    { signo: "ssi_signo", errno: "ssi_errno", code: "ssi_code", pid: "ssi_pid", uid: "ssi_uid" },
+  ],
   ["struct pollfd", s.pollfd, { fd: "fd", events: "events", returned: "revents" }],
   ["struct sock_filter", s.sockFilter, { code: "code", ifTrue: "jt", ifFalse: "jf", value: "k" }],
   ["struct sock_fprog", s.sockFprog, { length: "len", filter: "filter" }],
@@ -64,6 +69,7 @@ const STRUCTS: [string, Record<string, number>, Record<string, string>][] = [
 const HEADERS = [
   "stddef.h",
   "sys/epoll.h",
+  "sys/signalfd.h",
   "sys/socket.h",
   "sys/uio.h",
   "netinet/in.h",
