@@ -4,7 +4,7 @@
  * Node for a few turns and comes back.
  */
 import { EAGAIN, EPOLLIN } from "../ffi/constants.ts";
-import { nodeLoopFd, read } from "../ffi/libc.ts";
+import { nodeLoopFd, read, schedYield } from "../ffi/libc.ts";
 import { check } from "../ffi/errno.ts";
 import type { Epoll } from "../kernel/epoll.ts";
 import { BATCH_FRAMES } from "../proto/batch.ts";
@@ -115,6 +115,8 @@ export class Loop {
     while (this.#awake) {
       const count = this.#epoll.wait(0);
       if (count > 0) return count;
+      // Whoever else has work on this processor goes first.
+      schedYield();
       this.#awake = performance.now() - start < AWAKE_MS;
     }
     const count = this.#epoll.wait(delay);

@@ -229,6 +229,10 @@ export function seccomp(operation: number, flags: number, argument: number): num
   return result < 0 ? -errno[0] : result;
 }
 
+const cSchedYield = declare("int sched_yield()");
+/** sched_yield(2); it cannot fail. */
+export const schedYield = (): number => cSchedYield();
+
 const cUvDefaultLoop = declare("uintptr_t uv_default_loop()");
 const cUvBackendFd = declare("int uv_backend_fd(uintptr_t loop)");
 /** The epoll descriptor of Node's own loop on the main thread. @see uv_backend_fd in libuv's manual */
