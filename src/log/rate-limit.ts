@@ -1,6 +1,6 @@
 /**
  * Bounds how often one place in the code logs. Needed wherever the container or a remote peer can cause the
- * message.
+ * message: the log is mostly in /run, which is memory, and grows for as long as the container lives.
  */
 export class RateLimit {
   /** Messages withheld before the one that `allow` has just allowed. */
@@ -12,7 +12,7 @@ export class RateLimit {
   #allowed = 0;
   #withheld = 0;
 
-  constructor(perWindow = 5, windowMs = 1000) {
+  constructor(perWindow = 5, windowMs = 60_000) {
     this.#perWindow = perWindow;
     this.#windowMs = windowMs;
   }

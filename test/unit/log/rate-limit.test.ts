@@ -20,9 +20,9 @@ test("the first message passes whatever the clock shows", () => {
   expect(new RateLimit().allow(1e12)).toBe(true);
 });
 
-test("by default five messages pass each second", () => {
+test("by default five messages pass each minute", () => {
   const limit = new RateLimit();
   expect(ask(limit, 100, 50)).toBe(5);
-  expect(ask(limit, 100, 1049)).toBe(0);
-  expect(ask(limit, 100, 1050)).toBe(5);
+  expect(ask(limit, 100, 60_049)).toBe(0);
+  expect(ask(limit, 100, 60_050)).toBe(5);
 });
