@@ -8,6 +8,7 @@ import { FlowTable } from "../flow/table.ts";
 import { TimerWheel } from "../flow/timers.ts";
 import type { Address, AddressRules, FamilyRules } from "../forward/address-rules.ts";
 import { Epoll } from "../kernel/epoll.ts";
+import { descriptorLimit } from "../kernel/process.ts";
 import type { Log } from "../log/logger.ts";
 import type { FamilyLink, Link, RouterOptions } from "../proto/link.ts";
 import type { Net } from "../proto/net.ts";
@@ -16,6 +17,8 @@ import { ArenaLayout } from "./arena-layout.ts";
 import { KernelHost } from "./host.ts";
 import { EventKind } from "./loop.ts";
 
+/** Descriptors that no container can use up: clients of the control socket, and what an orderly end opens. */
+const RESERVED_FDS = 32;
 const BROADCAST_MAC = new Uint8Array(6).fill(0xff);
 
 /** The parts of a running engine. */
@@ -45,6 +48,7 @@ export function buildEngine(options: EngineOptions, log: Log, offloads: number, 
     errorAt: layout.errorAt,
     scope: options.plan.ipv6.hostInterfaceIndex,
     peekOffset: true,
+    fdLimit: descriptorLimit() - RESERVED_FDS,
   });
   host.nowMs = performance.now();
   const link = buildLink(options, offloads !== 0, udpOffload);

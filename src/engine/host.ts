@@ -36,6 +36,8 @@ export interface HostOptions {
   scope: number;
   /** False to do without SO_PEEK_OFF. */
   peekOffset: boolean;
+  /** Sockets have descriptors below this; the rest is for the engine itself. */
+  fdLimit?: number;
 }
 
 /** A page of memory, the unit of `release`. */
@@ -60,6 +62,7 @@ export class KernelHost implements Host {
   readonly #table: FlowTable;
   readonly #epoll: Epoll;
   readonly #flowKind: number;
+  readonly #fdLimit: number;
   readonly #messages: Messages;
   readonly #errors: ErrorQueue;
   readonly #peek: Peek;
@@ -71,6 +74,7 @@ export class KernelHost implements Host {
     this.#table = options.table;
     this.#epoll = options.epoll;
     this.#flowKind = options.flowKind;
+    this.#fdLimit = options.fdLimit ?? Infinity;
     this.#messages = new Messages(options.arena);
     this.#errors = new ErrorQueue(options.arena, options.errorAt);
     this.#peek = new Peek(options.arena, options.peekOffset);
@@ -84,13 +88,20 @@ export class KernelHost implements Host {
   }
 
   openTcp(v6: boolean): Fd {
-    return this.adoptTcp(socket.openTcp(v6), v6);
+    return this.adoptTcp(this.#limited(socket.openTcp(v6)), v6);
   }
   openUdp(v6: boolean): Fd {
-    return socket.openUdp(v6);
+    return this.#limited(socket.openUdp(v6));
   }
   openPing(v6: boolean): Fd {
-    return socket.openPing(v6);
+    return this.#limited(socket.openPing(v6));
+  }
+
+  /** The kernel gives the lowest descriptor that is free: one beyond the limit means that all below are in use. */
+  #limited(fd: Fd): Fd {
+    if (fd < this.#fdLimit) return fd;
+    close(fd);
+    return -c.EMFILE;
   }
 
   /** Makes a TCP socket that came from elsewhere, such as accept(2), ready for `peek`: the same descriptor. */

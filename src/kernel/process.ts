@@ -1,4 +1,5 @@
 /** Other processes, held by a descriptor so that a number used again is never taken for them. */
+import { readFileSync } from "node:fs";
 import { AppError } from "../base/errors.ts";
 import { EPOLLIN, ESRCH } from "../ffi/constants.ts";
 import { check } from "../ffi/errno.ts";
@@ -22,6 +23,12 @@ export function signalProcess(pidfd: number, signal: number): boolean {
   if (hasEnded(pidfd)) return false;
   const result = pidfdSendSignal(pidfd, signal);
   return result !== -ESRCH && check(result, "pidfd_send_signal") === 0;
+}
+
+/** Descriptors that this process may have open (RLIMIT_NOFILE), Infinity without a limit. */
+export function descriptorLimit(): number {
+  const limit = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"));
+  return limit === null ? Infinity : Number(limit[1]);
 }
 
 function hasEnded(pidfd: number): boolean {

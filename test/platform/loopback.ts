@@ -1,6 +1,6 @@
 /** A host over real sockets on the loopback interface, and what a test needs to talk to it. */
 import { ipv4Words } from "../../src/base/address.ts";
-import { KernelHost } from "../../src/engine/host.ts";
+import { type HostOptions, KernelHost } from "../../src/engine/host.ts";
 import * as c from "../../src/ffi/constants.ts";
 import { check } from "../../src/ffi/errno.ts";
 import { listen } from "../../src/ffi/libc-socket.ts";
@@ -29,7 +29,7 @@ export interface Bench {
   get(at: number, length: number): string;
 }
 
-export function bench(options: { peekOffset: boolean } = { peekOffset: true }): Bench {
+export function bench(options: Partial<Pick<HostOptions, "peekOffset" | "fdLimit">> = {}): Bench {
   const arena = allocate(4 << 20);
   const table = new FlowTable(64, Uint32Array.of(1, 2, 3, 4));
   const epoll = new Epoll(16);
@@ -41,7 +41,8 @@ export function bench(options: { peekOffset: boolean } = { peekOffset: true }): 
     flowKind: FLOW_KIND,
     errorAt: 0,
     scope: 0,
-    peekOffset: options.peekOffset,
+    peekOffset: true,
+    ...options,
   });
   return {
     host,

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from "@jest/globals";
 import * as c from "../../src/ffi/constants.ts";
 import { check } from "../../src/ffi/errno.ts";
 import { close } from "../../src/ffi/libc.ts";
-import { getOption } from "../../src/kernel/socket.ts";
+import { getOption, openUdp } from "../../src/kernel/socket.ts";
 import { bench, connection, FAMILIES, listeningTcp, portOf } from "./loopback.ts";
 
 const open: number[] = [];
@@ -58,6 +58,15 @@ describe.each(FAMILIES)("$name", ({ v6, loopback }) => {
     expect(b.host.bindToDevice(udp, "lo")).toBe(0);
     expect(b.host.bindToDevice(udp, "no-such-device")).toBe(-c.ENODEV);
   });
+});
+
+test("sockets beyond the limit of descriptors are refused, and closed", () => {
+  const { host } = bench({ fdLimit: 0 });
+  const next = openUdp(false);
+  close(next);
+  expect([host.openTcp(false), host.openUdp(true)]).toEqual([-c.EMFILE, -c.EMFILE]);
+  open.push(openUdp(false));
+  expect(open).toEqual([next]);
 });
 
 test("releasing memory zeroes whole pages inside the range and nothing else", () => {
