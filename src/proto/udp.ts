@@ -30,6 +30,8 @@ import { UdpSender } from "./udp-send.ts";
 const RESOLVER_PATIENCE_MS = 2_000;
 /** Error events without an error after which a flow ends, before it eats all our time. */
 const EMPTY_ERRORS = 8;
+/** Datagrams in one frame at most (UDP_MAX_SEGMENTS, linux/udp.h). */
+const FRAME_DATAGRAMS = 128;
 /** Datagrams thrown away at most before a socket is used. */
 const STRAY_DATAGRAMS = 64;
 
@@ -62,6 +64,9 @@ export class Udp implements Upper, FlowHandler {
     if (!isUdpValid(this.#view, at, end)) return counters.add(Count.dropUdpHeader);
     const payloadAt = at + UDP_LENGTH;
     const length = udpLength(this.#view, at) - UDP_LENGTH;
+    if (packet.segment > 0 && length > packet.segment * FRAME_DATAGRAMS) {
+      return counters.add(Count.dropUdpHeader);
+    }
     flows.key[SideWord.Ports] = packPorts(udpDestinationPort(this.#view, at), udpSourcePort(this.#view, at));
     const flow = this.#find(payloadAt, length);
     if (flow < 0) return;

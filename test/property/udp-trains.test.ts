@@ -58,7 +58,8 @@ test("the host sends the datagrams that the container sent, whatever trains they
     length: size,
     hopLimit: fc.constantFrom(64, 64, 64, 3),
     sourcePort: fc.constantFrom(1, 1, 2),
-    segment: fc.constantFrom(0, 0, 0, 100),
+    // At most 128 datagrams in a frame.
+    segment: fc.constantFrom(0, 0, 0, 600),
   });
   fc.assert(
     fc.property(fc.array(datagram, { maxLength: 12 }), (datagrams) => {
