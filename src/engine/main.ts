@@ -3,7 +3,7 @@
  * 3, the TAP and the other descriptors open. It says "ready" when packets flow, and removes its directory at
  * every ordinary end.
  */
-import { closeSync, readFileSync, rmdirSync, rmSync, writeSync } from "node:fs";
+import { closeSync, readFileSync, readSync, rmdirSync, rmSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { AppError } from "../base/errors.ts";
 import type { EngineOptions } from "../config/options.ts";
@@ -86,9 +86,10 @@ async function run(options: EngineOptions, log: Log): Promise<void> {
   log.info("the engine is ready", { offloads });
 }
 
-/** Tells the launcher, which may have died meanwhile: then nobody wants this engine. */
+/** Tells the launcher, and waits until it has written down who we are; nobody could find us if it has died instead. */
 function announce(ready: number): void {
   writeSync(ready, "ready\n");
+  if (readSync(ready, Buffer.alloc(1)) === 0) throw new AppError("ENGINE_FAILED", "the launcher has died");
   closeSync(ready);
 }
 

@@ -79,16 +79,19 @@ function whyNotWritten(code: string): string {
 }
 
 /**
- * Starts an engine and waits until it says that it is ready; gives its process id. The descriptors stay open
- * here. Throws what the engine reports, or ENGINE_FAILED.
+ * Starts an engine, waits until it says that it is ready, has it recorded and lets it run: should we die before that,
+ * it ends, because nobody could find it. Gives what `record` gives. The descriptors stay open here. Throws what the
+ * engine reports, ENGINE_FAILED, or what `record` throws.
  *
  * @param foreground the engine stays in our session and its errors go to our stderr
+ * @param record writes down the engine of this process id
  */
-export async function startEngine(
+export async function startEngine<Recorded>(
   options: Omit<EngineOptions, "fds">,
   resources: EngineResources,
   foreground: boolean,
-): Promise<number> {
+  record: (pid: number) => Recorded,
+): Promise<Recorded> {
   const { tap, hostNetlink, containerNetlink, netns, log } = resources;
   // Only what the engine may still need in the container's namespace; it inherits this and cannot regain more.
   limitCapabilities(KEPT_CAPABILITIES);
@@ -109,14 +112,16 @@ export async function startEngine(
     input.on("error", () => {});
     input.end(JSON.stringify(document));
     await ready(child, output, options.stateDirectory);
+    const recorded = record(child.pid!);
+    await new Promise<void>((resolve) => output.end("recorded\n", resolve));
     input.destroy();
     output.destroy();
+    child.unref();
+    return recorded;
   } catch (error) {
     child.kill("SIGKILL");
     throw error;
   }
-  child.unref();
-  return child.pid!;
 }
 
 /** Resolves when the engine has written "ready"; rejects with its error, its end, or after a time. */

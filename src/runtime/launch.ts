@@ -83,7 +83,7 @@ export async function launch(request: LaunchRequest, netns: Netns, stderr = 2): 
     plan.ipv4.enabled &&= configured.ipv4;
     plan.ipv6.enabled &&= configured.ipv6;
     checkFamilies(plan, `its kernel takes none (${configured.warnings.join("; ")})`);
-    const pid = await startEngine(
+    const state = await startEngine(
       {
         ...engineOptions(request, plan, rules, tap.name),
         ...(request.network.routerAdvertisements && { advertise: advertiseOptions(rules, resolvConf) }),
@@ -96,9 +96,9 @@ export async function launch(request: LaunchRequest, netns: Netns, stderr = 2): 
         log,
       },
       request.foreground,
+      (pid) =>
+        recordEngine(request.engine.directory, runningState(request.engine.state, pid, plan, tap.name)),
     );
-    const state = runningState(request.engine.state, pid, plan, tap.name);
-    recordEngine(request.engine.directory, state);
     const inForce = { ...plan, mac: configured.mac, mtu: mtuInForce(plan) };
     return { state, plan: inForce, notes: [...notes, ...configured.warnings] };
   } finally {
@@ -126,12 +126,12 @@ function checkFamilies({ ipv4, ipv6 }: NetworkPlan, why: string): void {
   );
 }
 
-/** An engine that nobody could find again must not go on running. */
-function recordEngine(directory: string, state: EngineState): void {
+/** Gives back the state. Throws STATE_DIR. */
+function recordEngine(directory: string, state: EngineState): EngineState {
   try {
     writeState(directory, state);
+    return state;
   } catch (cause) {
-    process.kill(state.pid, "SIGKILL");
     throw new AppError(
       "STATE_DIR",
       `cannot write the state of the engine to ${directory}: ${errorCode(cause)}`,
