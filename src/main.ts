@@ -1,7 +1,6 @@
 /** The bucatini executable. */
-import { AppError, EXIT_CODES } from "./base/errors.ts";
 import { COMMANDS } from "./commands/table.ts";
-import { tell } from "./commands/output.ts";
+import { report } from "./commands/output.ts";
 import { parseArguments, usage } from "./config/command-line.ts";
 
 /** Other spellings of commands. */
@@ -20,15 +19,6 @@ async function main([word, ...args]: readonly string[]): Promise<number> {
   const asksForHelp = args[0] === "--help" || args[0] === "-h";
   if (asksForHelp) return main(["help", name]);
   return command.start(parseArguments(args, command.options, command.name === "run" ? "argument" : "end"));
-}
-
-function report(error: unknown): number {
-  if (error instanceof AppError) {
-    tell(error.message);
-    return error.exitCode;
-  }
-  tell(`internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-  return EXIT_CODES.INTERNAL;
 }
 
 // One thread of the pool, so that it is the same one that stays in the container's namespace (kernel/namespace.ts).

@@ -3,7 +3,7 @@ import type { CniRequest } from "../cni/dispatch.ts";
 import { addResult, type AddResult } from "../cni/result.ts";
 import { checkCniConfig, networkFromCni } from "../config/from-cni.ts";
 import { forwardingResolvers, listedResolvers } from "../config/resolv-conf.ts";
-import { attachmentId } from "./cni-engine.ts";
+import { attachmentId } from "./attachment.ts";
 import { connect } from "./connect.ts";
 
 /** Throws ConfigError or AppError, and then leaves nothing behind. */

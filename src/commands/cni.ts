@@ -1,7 +1,7 @@
 /** The CNI plugin: its verbs, and how a call begins and ends. What a verb does is loaded only when it is asked for. */
 import { text } from "node:stream/consumers";
 import { dispatch, type CniVerbs } from "../cni/dispatch.ts";
-import { isInInitialUserNamespace } from "../runtime/process-info.ts";
+import { keepOneStateRoot } from "./one-state-root.ts";
 import { print, tell } from "./output.ts";
 
 const VERBS: CniVerbs = {
@@ -17,8 +17,7 @@ const VERBS: CniVerbs = {
 
 /** Gives the exit status. */
 export async function cni(environment: NodeJS.ProcessEnv): Promise<number> {
-  // Root's runtimes call from logins and from services. The state must always be in the same place.
-  if (process.geteuid!() === 0 && isInInitialUserNamespace()) delete environment["XDG_RUNTIME_DIR"];
+  keepOneStateRoot(environment);
   const { status, stdout, stderr } = await dispatch(environment, () => text(process.stdin), VERBS);
   if (stderr !== "") tell(stderr);
   if (stdout !== "") print(stdout);

@@ -5,9 +5,14 @@ import { isEngineId } from "../config/engine-id.ts";
 import { NETWORK_OPTIONS, networkOptions } from "../config/from-cli.ts";
 import type { NetworkOptions } from "../config/options.ts";
 
+const LOG_FILE: OptionSpec = {
+  name: "log-file",
+  value: "PATH",
+  help: "log there instead of in the state directory",
+};
 const START_OPTIONS: readonly OptionSpec[] = [
   { name: "name", value: "ID", help: "identifier of the engine" },
-  { name: "log-file", value: "PATH", help: "log there instead of in the state directory" },
+  LOG_FILE,
 ];
 
 export const RUN_OPTIONS: readonly OptionSpec[] = [
@@ -23,6 +28,9 @@ export const ATTACH_OPTIONS: readonly OptionSpec[] = [
   ...START_OPTIONS,
   ...NETWORK_OPTIONS,
 ];
+
+/** Those that a container's annotations may have. */
+export const HOOK_OPTIONS: readonly OptionSpec[] = [LOG_FILE, ...NETWORK_OPTIONS];
 
 export const REPORT_OPTIONS: readonly OptionSpec[] = [{ name: "json", help: "as JSON" }];
 
@@ -75,6 +83,14 @@ export function attachRequest(parsed: ParsedArguments): AttachRequest {
     foreground: values.has("foreground"),
   };
 }
+
+/** What a hook is asked for process `pid`. Throws USAGE. */
+export const hookRequest = (parsed: ParsedArguments, name: string, pid: number): AttachRequest => ({
+  ...startRequest(parsed),
+  name,
+  target: { pid },
+  foreground: false,
+});
 
 function processId(text: string): number {
   if (/^[1-9]\d{0,9}$/.test(text)) return Number(text);

@@ -1,6 +1,6 @@
 /** What commands print: results to stdout, one sentence about everything else to stderr. */
 import { writeSync } from "node:fs";
-import { errorCode } from "../base/errors.ts";
+import { AppError, errorCode, EXIT_CODES } from "../base/errors.ts";
 
 const STDOUT = 1;
 const STDERR = 2;
@@ -10,6 +10,16 @@ export const print = (text: string): void => writeLine(STDOUT, text);
 
 /** Prints a message to the person in front of the terminal. */
 export const tell = (text: string): void => writeLine(STDERR, `bucatini: ${text}`);
+
+/** Tells what went wrong. Gives the exit status. */
+export function report(error: unknown): number {
+  if (error instanceof AppError) {
+    tell(error.message);
+    return error.exitCode;
+  }
+  tell(`internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  return EXIT_CODES.INTERNAL;
+}
 
 function writeLine(fd: number, text: string): void {
   const bytes = Buffer.from(`${text}\n`);

@@ -51,7 +51,7 @@ function openTarget(path: string, what: string, gone: string, whyForbidden: () =
   throw new AppError(
     "USAGE",
     `cannot attach to ${what}: it is in the network namespace of this command, so there is nothing to connect; ` +
-      "name a process or namespace of its own",
+      "give it a network namespace of its own",
   );
 }
 

@@ -18,8 +18,9 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   proto: ["base", "log", "wire", "flow", "forward"],
   engine: ["base", "log", "wire", "flow", "forward", "ffi", "kernel", "proto", "config"],
   cni: ["base", "config"],
+  oci: ["base", "config"],
   runtime: ["base", "log", "config", "kernel"],
-  commands: ["base", "log", "config", "kernel", "runtime", "cni"],
+  commands: ["base", "log", "config", "kernel", "runtime", "cni", "oci"],
   main: ["base", "config", "commands"],
 };
 

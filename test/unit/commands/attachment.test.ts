@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { attachmentId } from "../../../src/commands/cni-engine.ts";
+import { attachmentId } from "../../../src/commands/attachment.ts";
 import { isEngineId } from "../../../src/config/engine-id.ts";
 
 test("an identifier begins like the container's and fits, however long that is", () => {
@@ -7,6 +7,17 @@ test("an identifier begins like the container's and fits, however long that is",
   expect(id).toMatch(/^default-0123456789abcdef-[0-9a-f]{16}$/);
   expect(isEngineId(id)).toBe(true);
   expect(isEngineId(attachmentId({ containerId: "a".repeat(1000), ifname: "@ü" }))).toBe(true);
+});
+
+test("what cannot be in an identifier is left out", () => {
+  for (const [containerId, readable] of [
+    ["_web+1.x", "web1.x-"],
+    [".é", ""],
+  ]) {
+    const id = attachmentId({ containerId, ifname: "" });
+    expect(id).toMatch(new RegExp(`^${readable}[0-9a-f]{16}$`));
+    expect(isEngineId(id)).toBe(true);
+  }
 });
 
 test("it is the same in every call and another for another attachment", () => {

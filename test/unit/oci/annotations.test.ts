@@ -1,0 +1,43 @@
+import { expect, test } from "@jest/globals";
+import { hookRequest, HOOK_OPTIONS } from "../../../src/commands/options.ts";
+import { parseArguments } from "../../../src/config/command-line.ts";
+import { argumentsOf } from "../../../src/oci/annotations.ts";
+
+const ask = (annotations: Record<string, string>): string[] => argumentsOf(annotations, HOOK_OPTIONS);
+
+test("annotations become arguments; those of others, and the one that only switches the hook on, mean nothing", () => {
+  expect(ask({ "org.bucatini": "true", "io.kubernetes.cri.container-type": "sandbox" })).toEqual([]);
+  expect(ask({ "org.bucatini.mtu": "1400", "org.bucatini.log-level": "debug" })).toEqual([
+    "--mtu=1400",
+    "--log-level=debug",
+  ]);
+});
+
+test("options without a value are true or false", () => {
+  expect(ask({ "org.bucatini.no-offload": "true", "org.bucatini.ra": "false" })).toEqual(["--no-offload"]);
+  expect(() => ask({ "org.bucatini.no-offload": "" })).toThrow(
+    "cannot use the annotation org.bucatini.no-offload: it is ; write true or false",
+  );
+});
+
+test("options that may be repeated have commas; others keep theirs", () => {
+  expect(
+    ask({ "org.bucatini.address": "10.0.0.2/24, 2001:db8::2/64", "org.bucatini.log-file": "/a,b" }),
+  ).toEqual(["--address=10.0.0.2/24", "--address=2001:db8::2/64", "--log-file=/a,b"]);
+});
+
+test.each(["mtus", "", "name", "netns", "foreground", "hostname"])("org.bucatini.%s is refused", (name) => {
+  expect(() => ask({ [`org.bucatini.${name}`]: "true" })).toThrow(
+    `cannot use the annotation org.bucatini.${name}: there is no such option`,
+  );
+});
+
+test("they mean what they mean on the command line", () => {
+  const args = ask({ "org.bucatini.mtu": "1400", "org.bucatini.ipv6-only": "true" });
+  expect(hookRequest(parseArguments(args, HOOK_OPTIONS), "c1-0", 4711)).toMatchObject({
+    name: "c1-0",
+    target: { pid: 4711 },
+    foreground: false,
+    network: { mtu: 1400, ipv4: false, ipv6: true },
+  });
+});
