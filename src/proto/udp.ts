@@ -30,6 +30,8 @@ import { UdpSender } from "./udp-send.ts";
 const RESOLVER_PATIENCE_MS = 2_000;
 /** Error events without an error after which a flow ends, before it eats all our time. */
 const EMPTY_ERRORS = 8;
+/** The first port that everybody may use. */
+const UNPRIVILEGED_PORT = 1024;
 /** Datagrams in one frame at most (UDP_MAX_SEGMENTS, linux/udp.h). */
 const FRAME_DATAGRAMS = 128;
 /** Datagrams thrown away at most before a socket is used. */
@@ -172,9 +174,11 @@ export class Udp implements Upper, FlowHandler {
       return -1;
     }
     this.#tapKey.set(key);
-    let result = this.#build(true, payloadAt, length);
-    if (result === -Errno.EADDRINUSE || result === -Errno.EACCES) {
-      // Somebody on the host has the port, or it is a privileged one: any other will do.
+    // Ports of the host's services (DHCP, NTP) stay free for them, even where we had the privilege to take them.
+    const keepPort = (ports & 0xffff) >= UNPRIVILEGED_PORT;
+    let result = this.#build(keepPort, payloadAt, length);
+    if (keepPort && (result === -Errno.EADDRINUSE || result === -Errno.EACCES)) {
+      // Somebody on the host has the port, or the administrator reserved it: any other will do.
       key.set(this.#tapKey);
       result = this.#build(false, payloadAt, length);
     }
