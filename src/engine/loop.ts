@@ -20,6 +20,8 @@ const FRAME_ROOM = 65_536 + 128;
 const FRAME_ALIGNMENT = 64;
 /** Waits shorter than this are not worth sleeping for: about what falling asleep and being woken costs. */
 const AWAKE_MS = 0.05;
+/** Received in one cycle, this is a transfer and no dialogue. */
+const BULK_BYTES = 16_384;
 /** Turns given to Node each time: libuv starts to watch what is new only at its next poll. */
 const NODE_TURNS = 3;
 
@@ -34,6 +36,8 @@ export class Loop {
   #busy = false;
   /** Whether the last wait was so short that sleeping did not pay. */
   #awake = false;
+  /** Whether the last cycle brought so much that the sender is better left alone with its processor. */
+  #isBulk = false;
   /** Whether the cycle before this one brought frames too. */
   #tapWasReadable = false;
 
@@ -97,7 +101,7 @@ export class Loop {
       else this.#onWatch();
     }
     stack.service();
-    if (tap) this.#readTap();
+    this.#isBulk = tap && this.#readTap() >= BULK_BYTES;
     this.#busy = stack.isBusy;
     this.#tapWasReadable = tap;
     stack.endOfCycle();
@@ -112,7 +116,7 @@ export class Loop {
   #wait(delay: number): number {
     if (delay === 0) return this.#epoll.wait(0);
     const start = performance.now();
-    while (this.#awake) {
+    while (this.#awake && !this.#isBulk) {
       const count = this.#epoll.wait(0);
       if (count > 0) return count;
       // Whoever else has work on this processor goes first.
@@ -126,9 +130,9 @@ export class Loop {
 
   /**
    * Reads frames until there are no more or the batch is full. A first wake-up takes one only: in a dialogue
-   * there is no second, and to be told so would cost a call.
+   * there is no second, and to be told so would cost a call. Returns how many bytes came, with their alignment.
    */
-  #readTap(): void {
+  #readTap(): number {
     const { arena } = this.#host;
     const { receiveAt, receiveLength } = this.#stack.net.plan;
     const last = receiveAt + receiveLength - FRAME_ROOM;
@@ -144,5 +148,6 @@ export class Loop {
       at = (at + length + FRAME_ALIGNMENT - 1) & -FRAME_ALIGNMENT;
     }
     this.#stack.endOfFrames();
+    return at - receiveAt;
   }
 }
