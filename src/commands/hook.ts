@@ -32,7 +32,9 @@ const attachment = ({ id }: OciState): { containerId: string; ifname: string } =
 });
 
 async function start(state: OciState, pid: number): Promise<void> {
-  const parsed = parseArguments(argumentsOf(state.annotations ?? {}, HOOK_OPTIONS), HOOK_OPTIONS);
+  // As for the CNI plugin: nobody reaches the host's loopback unless an annotation says so.
+  const words = ["--no-map-gw", ...argumentsOf(state.annotations ?? {}, HOOK_OPTIONS)];
+  const parsed = parseArguments(words, HOOK_OPTIONS);
   const asked = hookRequest(parsed, attachmentId(attachment(state)), pid);
   await connect(asked, forwardingResolvers(asked.network), () => undefined);
 }

@@ -123,7 +123,8 @@ export function networkFromCni(config: CniConfig, ifname: string): NetworkOption
     interfaceName: ifname,
     addresses: list("/addresses", config.addresses, hostPrefix),
     gateways: lastOfEachFamily(list("/gateways", config.gateways, hostAddress)),
-    mapGateway: (config.mapGateway ?? true) && mapHostLoopback !== "none",
+    // What an orchestrator starts does not see what listens on the host's loopback unless somebody says so.
+    mapGateway: (config.mapGateway ?? false) && mapHostLoopback !== "none",
     mapHostLoopback: mapHostLoopback ?? [],
     mapGuest: mapping("/mapGuestAddr", config.mapGuestAddr) ?? [],
     dnsHosts: list("/dnsHost", config.dnsHost, hostAddress),

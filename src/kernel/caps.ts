@@ -8,13 +8,6 @@ import { capget, capset, prctl } from "../ffi/libc.ts";
 import { scratch } from "../ffi/memory.ts";
 import { capData, capHeader } from "../ffi/structs.ts";
 
-/** What an engine may keep: to change the container's network, to enter it, and to use its ports below 1024. */
-export const KEPT_CAPABILITIES: readonly number[] = [
-  c.CAP_NET_ADMIN,
-  c.CAP_SYS_ADMIN,
-  c.CAP_NET_BIND_SERVICE,
-];
-
 /** One bit for each capability, by number (CAP_*). */
 type CapabilitySet = bigint;
 

@@ -6,7 +6,7 @@ import { AppError, errorCode, EXIT_CODES, type ErrorCode } from "../base/errors.
 import { VERSION } from "../config/generated/version.ts";
 import type { EngineFds, EngineOptions } from "../config/options.ts";
 import { childPipe } from "./child-pipe.ts";
-import { forbidNewPrivileges, KEPT_CAPABILITIES, limitCapabilities } from "../kernel/caps.ts";
+import { forbidNewPrivileges, limitCapabilities } from "../kernel/caps.ts";
 import { installedFile } from "./installation.ts";
 
 /** Descriptors as the engine sees them; 3 brings its options, up to end of file. */
@@ -93,8 +93,8 @@ export async function startEngine<Recorded>(
   record: (pid: number) => Recorded,
 ): Promise<Recorded> {
   const { tap, hostNetlink, containerNetlink, netns, log } = resources;
-  // Only what the engine may still need in the container's namespace; it inherits this and cannot regain more.
-  limitCapabilities(KEPT_CAPABILITIES);
+  // Everything that takes privilege is done. The engine inherits this and cannot regain more.
+  limitCapabilities([]);
   forbidNewPrivileges();
   const child = spawn(process.execPath, [...NODE_OPTIONS, installedFile("engine.cjs")], {
     argv0: "bucatini-engine",

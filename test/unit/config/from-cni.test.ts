@@ -20,8 +20,8 @@ function errorOf(config: Record<string, unknown>): ConfigError {
   throw new Error(`${JSON.stringify(config)} was accepted`);
 }
 
-test("the smallest configuration is the default with the interface that the runtime wants", () => {
-  expect(network({})).toEqual({ ...DEFAULT_NETWORK, interfaceName: "eth0" });
+test("the smallest configuration is the default with the runtime's interface, and the host's loopback closed", () => {
+  expect(network({})).toEqual({ ...DEFAULT_NETWORK, interfaceName: "eth0", mapGateway: false });
 });
 
 test("keys that are not ours are ignored", () => {
