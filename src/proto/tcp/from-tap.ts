@@ -87,6 +87,12 @@ export class FromTap {
     if ((flags & TcpFlag.Fin) !== 0) this.#fin(flow, seqAdd(sequence, length));
   }
 
+  /** Has the container told, at the end of the batch, where the connection really is (RFC 5961 section 3.2). */
+  challenge(flow: FlowIndex): void {
+    this.#batch.touch(flow);
+    this.#c.flags[flow] |= Flag.AckNow;
+  }
+
   /** Ends the batch for one connection: bytes to the socket, FIN behind them, then the acknowledgement. */
   flush(flow: FlowIndex): void {
     if (!this.#flushPayload(flow)) return;

@@ -181,7 +181,7 @@ export class Tcp implements Upper, FlowHandler {
     const sequence = tcpSequence(this.#view, at);
     if ((flags & TcpFlag.Rst) !== 0) {
       if (resetIsExact(c, flow, sequence)) this.#close(flow, true);
-      else if (resetIsInWindow(c, flow, sequence)) this.#toTap.ack(flow);
+      else if (resetIsInWindow(c, flow, sequence)) this.#fromTap.challenge(flow);
       return true;
     }
     const repeated = (flags & TcpFlag.Syn) !== 0 && seqAdd(sequence, 1) === c.rcvNxt[flow];
