@@ -8,6 +8,7 @@ import { dirname, join } from "node:path";
 import { AppError } from "../base/errors.ts";
 import type { EngineOptions } from "../config/options.ts";
 import { TUN_F_USO4 } from "../ffi/constants.ts";
+import { keepFromCleaners } from "../kernel/file-lock.ts";
 import { limitSystemCalls } from "../kernel/seccomp.ts";
 import { setOffloads } from "../kernel/tap.ts";
 import { createLogger, type Log } from "../log/logger.ts";
@@ -80,6 +81,7 @@ async function run(options: EngineOptions, log: Log): Promise<void> {
     process.exit(1);
   });
   await control.listen(join(options.stateDirectory, "control.sock"));
+  keepFromCleaners(options.stateDirectory);
   limitSystemCalls();
   announce(options.fds.ready);
   loop.start();

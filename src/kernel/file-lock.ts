@@ -4,6 +4,7 @@ import { check } from "../ffi/errno.ts";
 import { flock } from "../ffi/libc-file.ts";
 
 /** @see sys/file.h */
+const LOCK_SH = 1;
 const LOCK_EX = 2;
 
 /**
@@ -18,4 +19,13 @@ export function withFileLock<Result>(path: string, work: () => Result): Result {
   } finally {
     closeSync(fd);
   }
+}
+
+/**
+ * Holds a shared lock on a directory until this process ends. Programs that clean up old files leave a locked
+ * directory alone, and everything in it. Throws SysError.
+ * @see tmpfiles.d(5)
+ */
+export function keepFromCleaners(directory: string): void {
+  check(flock(openSync(directory, "r"), LOCK_SH), "flock", directory);
 }

@@ -36,6 +36,8 @@ describe.each(USERS)("as $who", ({ where }) => {
       nsenter -t $T -U --preserve-credentials -n ip -br address show dev eth0
       P=$(engine)
       [ "$(readlink /proc/$P/cwd)" = / ]
+      DIR=$(dirname $(readlink /proc/$P/fd/2))
+      flock -n $DIR true || echo "no cleaner may have it"
       $B detach web
       gone $P
       nsenter -t $T -U --preserve-credentials -n ip -br address | grep -v ^lo || echo "no interface"
@@ -45,6 +47,7 @@ describe.each(USERS)("as $who", ({ where }) => {
     expect(output).toMatch(/^id web\n/);
     expect(output).toMatch(/^web +\d+ +pid \d+ +eth0 +198\.51\.100\.2\/24 2001:db8:1::2\/64$/m);
     expect(output).toMatch(/^eth0 .* 198\.51\.100\.2\/24 2001:db8:1::2\/64/m);
+    expect(output).toContain("no cleaner may have it\n");
     expect(output).toMatch(/no interface\n\[\]\n$/);
   }, 60_000);
 
