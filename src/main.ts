@@ -21,8 +21,6 @@ async function main([word, ...args]: readonly string[]): Promise<number> {
   return command.start(parseArguments(args, command.options, command.name === "run" ? "argument" : "end"));
 }
 
-// One thread of the pool, so that it is the same one that stays in the container's namespace (kernel/namespace.ts).
-process.env["UV_THREADPOOL_SIZE"] = "1";
 void main(process.argv.slice(2))
   .catch(report)
   .then((status) => process.exit(status));

@@ -1,5 +1,5 @@
 /** The options of every command, and what `run` and `attach` are asked to do. Touches nothing of the system. */
-import { resolve } from "node:path";
+import { basename, resolve } from "node:path";
 import { type OptionSpec, type ParsedArguments, usage } from "../config/command-line.ts";
 import { isEngineId } from "../config/engine-id.ts";
 import { NETWORK_OPTIONS, networkOptions } from "../config/from-cli.ts";
@@ -57,16 +57,29 @@ export interface AttachRequest extends StartRequest {
 }
 
 const DEFAULT_HOSTNAME = "bucatini";
+/** What sethostname(2) takes and other programs expect: labels of RFC 1123, 64 bytes in all. */
+const HOSTNAME =
+  /^(?=.{1,64}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$/;
 
 /** Throws USAGE. */
 export function runRequest(parsed: ParsedArguments): RunRequest {
-  const shell = process.env["SHELL"] ?? "/bin/sh";
+  const hostname = parsed.values.get("hostname")?.at(-1) ?? DEFAULT_HOSTNAME;
+  if (!HOSTNAME.test(hostname)) {
+    throw usage(`--hostname ${hostname}: a host name has letters, digits, dashes and dots, 64 at most`);
+  }
   return {
     ...startRequest(parsed),
-    command: parsed.rest.length > 0 ? parsed.rest : [shell],
-    hostname: parsed.values.get("hostname")?.at(-1) ?? DEFAULT_HOSTNAME,
+    command: parsed.rest.length > 0 ? parsed.rest : shellCommand(process.env["SHELL"] || "/bin/sh"),
+    hostname,
   };
 }
+
+/**
+ * Plain POSIX shells (dash) give up on job control in a PID namespace whose terminal has its foreground outside, and
+ * with that on everything; without job control they work.
+ */
+const shellCommand = (shell: string): string[] =>
+  ["sh", "dash"].includes(basename(shell)) ? [shell, "+m"] : [shell];
 
 /** Throws USAGE. */
 export function attachRequest(parsed: ParsedArguments): AttachRequest {

@@ -123,7 +123,10 @@ function parse<Value>(option: string, text: string, read: (text: string) => Valu
 function checkFamilies(options: NetworkOptions): void {
   if (options.routerAdvertisements && !options.ipv6)
     throw usage("--ra is for IPv6, and --ipv4-only switches that off");
-  const given = [...options.addresses, ...options.gateways, ...options.outbound];
+  const mapped = [options.mapHostLoopback, options.mapGuest, options.dnsForward].flatMap((each) =>
+    each === undefined || each === "none" ? [] : each,
+  );
+  const given = [...options.addresses, ...options.gateways, ...options.outbound, ...mapped];
   const wrong = given.find((text) => isOfDisabledFamily(text, options));
   if (wrong === undefined) return;
   throw usage(

@@ -19,7 +19,7 @@ export const LOCAL_GATEWAY_6 = "fe80::1";
 /** Largest MTU of the link, in bytes; also the default without a template. */
 const LINK_MTU_MAX = 65_520;
 /** Below this, a link has no IPv6 (RFC 8200 section 5). */
-const IPV6_MTU_MIN = 1_280;
+export const IPV6_MTU_MIN = 1_280;
 
 export interface PlannedAddress {
   address: string;

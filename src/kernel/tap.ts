@@ -103,7 +103,7 @@ function whyNotAttached(errno: number): string {
     case c.EPERM:
       return "this needs CAP_NET_ADMIN in the user namespace that owns the network namespace";
     case c.EBUSY:
-      return "an interface of this name exists already. Remove it, or choose another name";
+      return "an interface of this name exists already, perhaps that of another engine. End or remove it, or choose another name";
     case c.EINVAL:
       return "the name is not allowed";
     default:

@@ -3,6 +3,10 @@
 # Descriptors: 3 the launcher says "go", 4 we say "note TEXT" and "pid NUMBER", 5 the command's stderr.
 # The command is not process 1 itself, because that one ignores every signal it has no handler for.
 
+# What a terminal sends is for the command, which decides how it ends. A trap, because a signal that is ignored here
+# would be ignored by the command too.
+trap : INT QUIT
+
 resolv_conf=$1
 hostname=$2
 shift 2
@@ -24,7 +28,7 @@ note() {
   echo "0 0" 2>/dev/null >/proc/sys/net/ipv4/ping_group_range ||
     note "cannot set net.ipv4.ping_group_range, so ping may need privilege"
   if [ -n "$hostname" ]; then
-    hostname "$hostname" 2>/dev/null || note "cannot set the host name: the program hostname is missing"
+    hostname "$hostname" 2>/dev/null || note "cannot set the host name $hostname: the program hostname is missing or refuses it"
   fi
   echo "pid $pid" >&4
   exec 4>&-

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { isIpv4, isLinkLocal, isLoopback, parseIp } from "../base/address.ts";
 import { AppError, errorCode } from "../base/errors.ts";
 import { ofFamily } from "../config/from-cli.ts";
-import { planNetwork, type NetworkPlan } from "../config/network-plan.ts";
+import { IPV6_MTU_MIN, planNetwork, type NetworkPlan } from "../config/network-plan.ts";
 import {
   DEFAULT_PENDING_BYTES,
   type AdvertiseOptions,
@@ -115,7 +115,13 @@ function makePlan(hostNetlink: Netlink, network: NetworkOptions): { plan: Networ
   // A host with one family is common and no news; a host with none is.
   const isIsolated = plan.ipv4.enabled === plan.localMode.ipv4 && plan.ipv6.enabled === plan.localMode.ipv6;
   const note = "the host has no network: for the time being the container reaches the host itself only";
-  return { plan, notes: isIsolated ? [note] : [] };
+  const notes = isIsolated ? [note] : [];
+  if (network.ipv6 && plan.mtu > 0 && plan.mtu < IPV6_MTU_MIN) {
+    notes.push(
+      `an MTU of ${plan.mtu} is too small for IPv6, which needs ${IPV6_MTU_MIN}: there is only IPv4`,
+    );
+  }
+  return { plan, notes };
 }
 
 function checkFamilies({ ipv4, ipv6 }: NetworkPlan, why: string): void {

@@ -198,6 +198,16 @@ describe.each(USERS)("as $who", ({ where }) => {
     ).toMatch(/^ID /);
   }, 60_000);
 
+  test("at a terminal, what an interrupt means is up to the command; its environment is the caller's", async () => {
+    const output = await script(
+      where,
+      `INNER='trap "exit 5" INT; echo up; sleep 30 & wait'
+      (sleep 2; printf '\\003'; sleep 1) | script -qec "exec $B run sh -c '$INNER'" /dev/null >/dev/null || echo "status $?"
+      UV_THREADPOOL_SIZE=7 $B run sh -c 'echo "pool $UV_THREADPOOL_SIZE"'`,
+    );
+    expect(output).toBe("status 5\npool 7\n");
+  }, 60_000);
+
   test("an interrupted start leaves nothing", async () => {
     expect(
       await script(

@@ -12,7 +12,7 @@ test("a TAP is made, carries frames, and says why it cannot be made", async () =
   expect(result.again).toBe(result.tap.offloads);
   expect(result.plain).toEqual({ name: "plain0", offloads: 0 });
   for (const taken of [result.busy, result.other, result.kept]) {
-    expect(taken).toContain("an interface of this name exists already");
+    expect(taken).toContain("an interface of this name exists already, perhaps that of another engine");
   }
   expect(result.long).toContain("1 to 15 bytes");
   expect(result.empty).toContain("1 to 15 bytes");
