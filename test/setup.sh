@@ -1,5 +1,5 @@
 #!/bin/sh
-# Prepares a machine for the namespace tests: Debian packages, an ordinary user, access to /dev/net/tun.
+# Prepares a machine for the namespace tests: Debian packages, an ordinary user, access to /dev/net/tun, congestion controls.
 # Does nothing, and quickly, when everything is there. Needs root (or sudo) only for what is missing.
 set -eu
 
@@ -43,3 +43,15 @@ if [ ! -c /dev/net/tun ]; then
     $AS_ROOT mknod /dev/net/tun c 10 200
 fi
 [ "$(stat -c %a /dev/net/tun)" = 666 ] || $AS_ROOT chmod 666 /dev/net/tun
+
+# Transfers are tried with each congestion control of this kernel, by users who may choose only among the allowed ones.
+SYSCTL=/proc/sys/net/ipv4
+if [ -e $SYSCTL/tcp_allowed_congestion_control ]; then
+    available=$(cat $SYSCTL/tcp_available_congestion_control)
+    for name in $available; do
+        case " $(cat $SYSCTL/tcp_allowed_congestion_control) " in
+            *" $name "*) ;;
+            *) echo "$available" | $AS_ROOT tee $SYSCTL/tcp_allowed_congestion_control >/dev/null ;;
+        esac
+    done
+fi
