@@ -40,7 +40,17 @@ test("attach takes a process or a namespace", () => {
 
 test("run takes a command, else the person's shell", () => {
   expect(run("-4", "curl", "-s").command).toEqual(["curl", "-s"]);
-  expect(run().command).toEqual([process.env["SHELL"] ?? "/bin/sh"]);
+  const shell = process.env["SHELL"];
+  try {
+    process.env["SHELL"] = "/bin/bash";
+    expect(run().command).toEqual(["/bin/bash"]);
+    // A plain POSIX shell, also the one for people without any, has no use for job control there.
+    process.env["SHELL"] = "";
+    expect(run().command).toEqual(["/bin/sh", "+m"]);
+  } finally {
+    if (shell === undefined) delete process.env["SHELL"];
+    else process.env["SHELL"] = shell;
+  }
 });
 
 test("names are checked and log files made absolute", () => {
