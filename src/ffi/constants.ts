@@ -203,7 +203,6 @@ export const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 
 /* linux/capability.h */
 export const LINUX_CAPABILITY_VERSION_3 = 0x20080522;
-export const CAP_NET_BIND_SERVICE = 10;
 export const CAP_NET_ADMIN = 12;
 export const CAP_SYS_ADMIN = 21;
 

@@ -22,10 +22,7 @@ export interface Netns {
   readonly path: string;
 }
 
-/**
- * Times to look for a pool thread that is in the right namespace. Each one that was not is there afterwards, so
- * this needs only to exceed the largest pool (UV_THREADPOOL_SIZE, at most 1,024).
- */
+/** Times to look for a pool thread that is in the right namespace; more than the largest pool has (1,024). */
 const MAX_ATTEMPTS = 2048;
 
 /** Opens the network namespace at a path. Throws AppError TARGET_GONE or TARGET_FORBIDDEN. */

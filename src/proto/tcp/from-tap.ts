@@ -15,12 +15,13 @@ import {
   tcpWindow,
 } from "../../wire/tcp.ts";
 import type { Batch } from "../batch.ts";
+import { Errno } from "../linux.ts";
 import type { Net } from "../net.ts";
 import { type Connections, Event, Flag } from "./connections.ts";
 import type { Pending } from "./pending.ts";
 import { DELAYED_ACK_MS, type ToTap } from "./to-tap.ts";
 
-const EAGAIN = -11;
+const EAGAIN = -Errno.EAGAIN;
 /** Repeated acknowledgements that make a sender believe in a loss (RFC 5681 section 3.2), and the new one before. */
 const LOSS_ACKS = 4;
 /** While the container answers window probes with a closed window, the pause between them grows no further. */

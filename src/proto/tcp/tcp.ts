@@ -169,11 +169,6 @@ export class Tcp implements Upper, FlowHandler {
     });
   }
 
-  /** Bytes that wait for host sockets, of one connection. */
-  pendingBytes(flow: FlowIndex): number {
-    return this.#pending.bytes[flow];
-  }
-
   /** Handles a segment of a known flow; false if the flow turned out to be a thing of the past. */
   #segment(flow: FlowIndex, at: number, end: number): boolean {
     const c = this.connections;

@@ -8,6 +8,7 @@ import { INITIATING, isMapped, SideWord, wordsOf, type FlowIndex } from "../../f
 import { seqAdd, seqDiff, seqGt } from "../../wire/sequence.ts";
 import { TcpFlag } from "../../wire/tcp.ts";
 import { writeMss, writeWindowScale } from "../../wire/tcp-options.ts";
+import { Errno } from "../linux.ts";
 import type { Net } from "../net.ts";
 import type { Output } from "../output.ts";
 import { type Connections, Event, Flag } from "./connections.ts";
@@ -39,7 +40,7 @@ export const DELAYED_ACK_MS = 10;
 const SMALL_ACK_BYTES = 512;
 const SMALL_ACKS = 8;
 const DISCARD_DELAY_MS = 10;
-const EAGAIN = -11;
+const EAGAIN = -Errno.EAGAIN;
 
 export class ToTap {
   readonly #net: Net;
