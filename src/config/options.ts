@@ -29,6 +29,51 @@ export const MTU_MIN = 68;
 export const RESOLVER_4 = "169.254.1.1";
 export const RESOLVER_6 = "fd62:7563:6174:696e::53";
 
+/** Who initiates: clients of the host ("host", options -t and -u) or the container's loopback ("container", -T, -U). */
+export type PortSide = "host" | "container";
+
+/** One rule of port forwarding as plain JSON; forward/port-rules.ts says what it does. */
+export interface PortRuleOptions {
+  side: PortSide;
+  protocol: "tcp" | "udp";
+  /** Where to listen; absent: on every address. */
+  address?: string;
+  /** Interface that listeners are bound to (SO_BINDTODEVICE). */
+  interface?: string;
+  /** Ports to listen on, both included, 1 to 65,535. */
+  first: number;
+  last: number;
+  /** Address inside that connections go to, instead of the one that follows from where they come from. */
+  targetAddress?: string;
+  /** Port that `first` goes to; the others follow. */
+  targetFirst: number;
+  /** A port that cannot be had is no error. */
+  weak?: true;
+  /** Only ports on which somebody listens on the other side ("auto"). */
+  scan?: true;
+}
+
+/** How ports are forwarded. */
+export interface PortOptions {
+  rules: PortRuleOptions[];
+  /** Whether connections between the two loopbacks bypass the TAP. */
+  splice: boolean;
+  /** Nothing but the bypass: no TAP. */
+  spliceOnly: boolean;
+  /** Connections to the host's loopback arrive at the container's loopback, at the same address. */
+  hostLoopbackToContainer: boolean;
+  /** Listeners may be bound to addresses that are not there yet (IP_FREEBIND). */
+  freebind: boolean;
+}
+
+export const DEFAULT_PORTS: PortOptions = {
+  rules: [],
+  splice: true,
+  spliceOnly: false,
+  hostLoopbackToContainer: false,
+  freebind: false,
+};
+
 /** How a container is to be connected, as asked for. Absent means: the default. */
 export interface NetworkOptions {
   ipv4: boolean;
@@ -58,6 +103,7 @@ export interface NetworkOptions {
   outboundInterface?: string;
   /** The engine plays an IPv6 router, for a container that configures itself. */
   routerAdvertisements: boolean;
+  ports: PortOptions;
   offload: boolean;
   flows: number;
   logLevel: LogLevel;
@@ -74,6 +120,7 @@ export const DEFAULT_NETWORK: NetworkOptions = {
   dnsHosts: [],
   outbound: [],
   routerAdvertisements: false,
+  ports: DEFAULT_PORTS,
   offload: true,
   flows: DEFAULT_FLOWS,
   logLevel: "info",
@@ -136,6 +183,7 @@ export interface EngineOptions {
   /** MTU that the TAP has, in bytes. */
   mtu: number;
   rules: RuleOptions;
+  ports: PortOptions;
   /** Absent: no router advertisements. */
   advertise?: AdvertiseOptions;
   watch: WatchOptions;

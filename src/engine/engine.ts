@@ -7,6 +7,7 @@ import { describeTransition } from "../flow/describe.ts";
 import { FlowTable } from "../flow/table.ts";
 import { TimerWheel } from "../flow/timers.ts";
 import type { Address, AddressRules, FamilyRules } from "../forward/address-rules.ts";
+import { Listeners } from "../forward/listeners.ts";
 import { Epoll } from "../kernel/epoll.ts";
 import { descriptorLimit } from "../kernel/process.ts";
 import type { Log } from "../log/logger.ts";
@@ -59,6 +60,8 @@ export function buildEngine(options: EngineOptions, log: Log, offloads: number, 
     counters: new Counters(),
     link,
     rules: buildRules(options.rules, link),
+    listeners: new Listeners((fd) => host.close(fd)),
+    ports: options.ports,
     log,
     plan: layout.plan,
     packet: { hopLimit: 0, dontFragment: false, segment: 0 },

@@ -31,14 +31,17 @@ export const FLOW_TRANSITIONS: Readonly<Record<FlowState, readonly FlowState[]>>
 };
 
 /** What carries a flow. 0 means not yet known. */
-export const FlowType = { None: 0, Tcp: 1, Udp: 2, Ping4: 3, Ping6: 4 } as const;
+export const FlowType = { None: 0, Tcp: 1, Udp: 2, Ping4: 3, Ping6: 4, TcpSplice: 5 } as const;
 export type FlowType = (typeof FlowType)[keyof typeof FlowType];
-export const FLOW_TYPE_NAMES = ["none", "TCP", "UDP", "ping", "ping6"] as const;
+export const FLOW_TYPE_NAMES = ["none", "TCP", "UDP", "ping", "ping6", "spliced TCP"] as const;
 
-/** Where a side of a flow is: sockets of the host, or the TAP device of the container. */
-export const Pif = { None: 0, Host: 1, Tap: 2 } as const;
+/**
+ * Where a side of a flow is: a socket in the host's network namespace, the TAP device of the container, or a socket in
+ * the container's namespace (the loopback bypass).
+ */
+export const Pif = { None: 0, Host: 1, Tap: 2, Splice: 3 } as const;
 export type Pif = (typeof Pif)[keyof typeof Pif];
-export const PIF_NAMES = ["NONE", "HOST", "TAP"] as const;
+export const PIF_NAMES = ["NONE", "HOST", "TAP", "SPLICE"] as const;
 
 /** The state's name while a flow has no type yet, the type's name from then on. */
 export function flowTypeOrStateName(state: number, type: number): string {

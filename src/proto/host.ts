@@ -6,10 +6,13 @@
  * blocks, throws or allocates. Addresses and ports of a socket are those of a side of a flow in the flow table.
  */
 import type { Arena } from "../base/arena.ts";
-import type { FlowIndex } from "../flow/table.ts";
+import type { Pif } from "../flow/state.ts";
+import type { FlowIndex, SideIndex } from "../flow/table.ts";
 
 /** An open descriptor, or a negative errno. */
 export type Fd = number;
+/** A pipe of the host's: a number that means something to it only, or a negative errno. */
+export type Pipe = number;
 
 /** What the last `readError` found. Addresses are four big-endian words, IPv4 mapped into IPv6. */
 export interface SocketError {
@@ -36,10 +39,14 @@ export interface Host {
   /** Writes one frame: a virtio_net_hdr (10 bytes) and an Ethernet frame. */
   tapWrite(at: number, length: number): number;
 
-  /** A non-blocking TCP socket with TCP_NODELAY. */
-  openTcp(v6: boolean): Fd;
-  /** A non-blocking UDP socket with the error queue on and, where the kernel has it, UDP_GRO. */
-  openUdp(v6: boolean): Fd;
+  /**
+   * A non-blocking TCP socket with TCP_NODELAY: in the host's network namespace (Pif.Host), ready for `peek`, or in
+   * the container's (Pif.Splice). Of the latter there is a stock that is refilled meanwhile: -EAGAIN means that it is
+   * empty and that the stack will be told when it is not (`Stack.insideReady`).
+   */
+  openTcp(v6: boolean, pif: Pif): Fd;
+  /** A non-blocking UDP socket with the error queue on and, where the kernel has it, UDP_GRO; `pif` as above. */
+  openUdp(v6: boolean, pif: Pif): Fd;
   /** A non-blocking ping socket (ICMP or ICMPv6 echo) with the error queue on. */
   openPing(v6: boolean): Fd;
   /** Binds to "ours" of the target side of the flow. An unspecified address or port 0 leaves it to the kernel. */
@@ -51,10 +58,18 @@ export interface Host {
   /** Reads back the local address and port into "ours" of the target side. */
   readLocal(fd: Fd, flow: FlowIndex): number;
   /**
-   * Starts edge-triggered events (readable, writable, peer's half-close, error) for the flow. Registered once;
-   * never changed afterwards. Closing the descriptor ends it.
+   * Starts edge-triggered events (readable, writable, urgent data, peer's half-close, error) for a side of a flow.
+   * Registered once; never changed afterwards. Closing the descriptor ends it.
    */
-  watch(fd: Fd, flow: FlowIndex): number;
+  watch(fd: Fd, side: SideIndex): number;
+  /**
+   * Takes a connection from a listening socket: non-blocking, with TCP_NODELAY. Leaves its addresses and ports in
+   * `flows.key` (Ours: the address it came to, Endpoint: the peer); protocol and pif are the caller's.
+   * -EAGAIN when there is none, -EMFILE when no more descriptors may be used: the connection was then reset.
+   */
+  accept(listener: Fd): Fd;
+  /** Makes an accepted connection ready for `peek`: 0 or -errno. */
+  preparePeek(fd: Fd, v6: boolean): number;
   /** A connection that was not shut down for writing ends with a reset. */
   close(fd: Fd): void;
   /** Closes so that the peer sees a reset (SO_LINGER with zero time). */
@@ -78,7 +93,20 @@ export interface Host {
    */
   receive(fd: Fd, at: number, length: number): number;
   readonly receivedSegment: number;
-  /** Takes one entry of the error queue into `error`: 1, or -EAGAIN when empty. */
+  /**
+   * The same on an unconnected socket: leaves addresses and ports in `flows.key` (Ours: the address it was sent to,
+   * Endpoint: the sender).
+   */
+  receiveFrom(fd: Fd, at: number, length: number): number;
+  /**
+   * Sends the first `parts` parts on an unconnected socket, from "ours" to "endpoint" of a side: as one datagram when
+   * `segment` is 0, else as a train.
+   */
+  sendFrom(fd: Fd, parts: number, segment: number, side: SideIndex): number;
+  /**
+   * Takes one entry of the error queue into `error`: 1, or -EAGAIN when empty. On an unconnected socket
+   * `flows.key` then holds the datagram's destination (Endpoint) and its source (Ours), as far as they are known.
+   */
   readError(fd: Fd): number;
   readonly error: SocketError;
   /** Reads and clears SO_ERROR: 0 or the positive errno. */
@@ -93,6 +121,16 @@ export interface Host {
   setDontFragment(fd: Fd, v6: boolean, on: boolean): number;
   /** DSCP and ECN bits are not carried; broadcast destinations need this once. */
   setBroadcast(fd: Fd): number;
+  /** An empty pipe for `fillPipe`. */
+  takePipe(): Pipe;
+  /** Gives back a pipe; one that still holds bytes loses them. */
+  givePipe(pipe: Pipe, isEmpty: boolean): void;
+  /** Moves what a stream holds into a pipe (splice(2)): bytes, 0 at the end of the stream, -EAGAIN when none is there. */
+  fillPipe(pipe: Pipe, fd: Fd): number;
+  /** Moves up to `length` bytes of a pipe to a stream: bytes, or -EAGAIN when it takes none. */
+  drainPipe(pipe: Pipe, fd: Fd, length: number): number;
+  /** Takes one byte of a stream into an empty pipe, where urgent data keeps `fillPipe` from it: 1, 0 or -errno. */
+  fillPipeByte(pipe: Pipe, fd: Fd): number;
   /** Gives the pages of an arena range back to the system; their content is lost. */
   release(at: number, length: number): void;
 }

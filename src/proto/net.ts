@@ -3,6 +3,8 @@ import type { Counters } from "../base/counters.ts";
 import type { FlowTable } from "../flow/table.ts";
 import type { TimerWheel } from "../flow/timers.ts";
 import type { AddressRules } from "../forward/address-rules.ts";
+import type { Listeners } from "../forward/listeners.ts";
+import type { PortPolicy } from "../forward/port-rule.ts";
 import type { Log } from "../log/logger.ts";
 import type { Host } from "./host.ts";
 import type { Link } from "./link.ts";
@@ -45,6 +47,9 @@ export interface Net {
   readonly counters: Counters;
   readonly link: Link;
   readonly rules: AddressRules;
+  /** Sockets that wait for clients. */
+  readonly listeners: Listeners;
+  readonly ports: PortPolicy;
   readonly log: Log;
   readonly plan: ArenaPlan;
   readonly packet: PacketInfo;

@@ -5,7 +5,15 @@
 import { isIpv4, isUnicast, isUnspecified, isLoopback } from "../base/address.ts";
 import { Count } from "../base/counters.ts";
 import { FlowType } from "../flow/state.ts";
-import { INITIATING, oursPort, packPorts, SideWord, type FlowIndex } from "../flow/table.ts";
+import {
+  INITIATING,
+  oursPort,
+  packPorts,
+  SideWord,
+  TARGET,
+  type FlowIndex,
+  type SideIndex,
+} from "../flow/table.ts";
 import { familyRules, outboundTarget } from "../forward/address-rules.ts";
 import { RateLimit } from "../log/rate-limit.ts";
 import { ICMP4_LENGTH, Icmp4Type, icmp4Id, icmp4Sequence, icmp4Type, writeIcmp4Echo } from "../wire/icmp4.ts";
@@ -67,7 +75,8 @@ export class Ping implements Upper, FlowHandler {
     this.#send(flow, at, end - at);
   }
 
-  socketEvent(flow: FlowIndex, events: number): void {
+  socketEvent(side: SideIndex, events: number): void {
+    const flow = side >> 1;
     if ((events & EpollEvent.Error) !== 0 && !this.#drainErrors(flow, 0, 0)) {
       if (++this.#emptyErrors[flow] >= EMPTY_ERRORS) return this.#close(flow);
     }
@@ -197,7 +206,7 @@ export class Ping implements Upper, FlowHandler {
     // Some security policies forbid binding, and most pings do without.
     if (!isUnspecified(key, SideWord.Ours)) host.bind(fd, flow);
     if (result >= 0) result = host.connect(fd, flow);
-    if (result >= 0) result = host.watch(fd, flow);
+    if (result >= 0) result = host.watch(fd, (flow << 1) | TARGET);
     if (result >= 0) return fd;
     host.close(fd);
     return result;

@@ -1,6 +1,6 @@
 /** The protocols together: where a frame, a socket's event and a timer find their handler. */
 import { FlowType } from "../flow/state.ts";
-import type { FlowIndex } from "../flow/table.ts";
+import type { FlowIndex, SideIndex } from "../flow/table.ts";
 import { Arp } from "./arp.ts";
 import { Fragmentation } from "./fragments.ts";
 import { Icmp4, Icmp6 } from "./icmp.ts";
@@ -14,8 +14,8 @@ import { Udp } from "./udp.ts";
 
 /** What a protocol does with the events of its flows. */
 export interface FlowHandler {
-  /** `events` are EPOLL* bits of the flow's host socket. */
-  socketEvent(flow: FlowIndex, events: number): void;
+  /** `events` are EPOLL* bits of the socket on a side of the flow. */
+  socketEvent(side: SideIndex, events: number): void;
   timer(flow: FlowIndex): void;
 }
 
@@ -68,12 +68,13 @@ export class Stack {
     this.#fragments.endOfFrames();
   }
 
-  /** Handles what epoll reported of a flow's socket. */
-  socketEvent(flow: FlowIndex, events: number): void {
+  /** Handles what epoll reported of the socket on a side of a flow. */
+  socketEvent(side: SideIndex, events: number): void {
     const { flows } = this.net;
+    const flow = side >> 1;
     // The flow may have ended earlier in this cycle; its row is not reused before the sweep.
     if (flows.closed[flow] === 1) return;
-    this.#handlers[flows.type[flow]]?.socketEvent(flow, events);
+    this.#handlers[flows.type[flow]]?.socketEvent(side, events);
   }
 
   /** Moves data of sockets that are readable, each within a budget. */

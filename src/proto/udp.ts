@@ -8,8 +8,16 @@
  */
 import { isIpv4, isUnicast, isUnspecified, isLoopback } from "../base/address.ts";
 import { Count } from "../base/counters.ts";
-import { FlowType } from "../flow/state.ts";
-import { INITIATING, packPorts, SIDE_WORDS, SideWord, type FlowIndex } from "../flow/table.ts";
+import { FlowType, Pif } from "../flow/state.ts";
+import {
+  INITIATING,
+  packPorts,
+  SIDE_WORDS,
+  SideWord,
+  TARGET,
+  type FlowIndex,
+  type SideIndex,
+} from "../flow/table.ts";
 import { familyRules, isDnsForward, outboundTarget } from "../forward/address-rules.ts";
 import { Resolvers } from "../forward/resolvers.ts";
 import { RateLimit } from "../log/rate-limit.ts";
@@ -90,7 +98,8 @@ export class Udp implements Upper, FlowHandler {
     batch.clear();
   }
 
-  socketEvent(flow: FlowIndex, events: number): void {
+  socketEvent(side: SideIndex, events: number): void {
+    const flow = side >> 1;
     if ((events & EpollEvent.Error) !== 0 && this.#errors.drain(flow, 0, 0) === 0) {
       if (++this.#flows.emptyErrors[flow] >= EMPTY_ERRORS) return this.#close(flow);
     }
@@ -227,7 +236,7 @@ export class Udp implements Upper, FlowHandler {
     const { flows, host, rules } = this.#net;
     const key = flows.key;
     const v6 = !isIpv4(key, SideWord.Endpoint);
-    const fd = host.openUdp(v6);
+    const fd = host.openUdp(v6, Pif.Host);
     if (fd < 0) return fd;
     let result = 0;
     const device = familyRules(rules, v6).outboundInterface;
@@ -240,7 +249,7 @@ export class Udp implements Upper, FlowHandler {
       if (result === -Errno.EACCES && host.setBroadcast(fd) >= 0) result = host.connect(fd, flow);
     }
     if (result >= 0) result = host.readLocal(fd, flow);
-    if (result >= 0) result = host.watch(fd, flow);
+    if (result >= 0) result = host.watch(fd, (flow << 1) | TARGET);
     if (result < 0) {
       host.close(fd);
       return result;

@@ -168,6 +168,7 @@ function engineOptions(
     interfaceName,
     mtu: mtuInForce(plan),
     rules,
+    ports: network.ports,
     watch,
     stateDirectory: engine.directory,
     logLevel: network.logLevel,

@@ -1,7 +1,7 @@
 /** What sockets tell in scripts: bytes, ends, errors. */
 import { ErrorOrigin } from "../../src/proto/linux.ts";
 import { ip } from "../support/fake-net.ts";
-import type { FakeError, FakeSocket } from "../support/fake-host.ts";
+import type { FakeError, FakeSocket } from "../support/fake-socket.ts";
 import { errnoOf } from "./errno.ts";
 import { streamBytes, TO_CONTAINER, trainBytes } from "./payload.ts";
 

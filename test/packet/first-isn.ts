@@ -42,7 +42,7 @@ function firstIsn(lines: readonly Line[]): number {
     const frame = buildFrame(action.packet, flow, { theirs: flow.isn, ours: 0 });
     stack.frame(net.plan.receiveAt, net.place(frame));
     stack.endOfFrames();
-    stack.socketEvent(0, EPOLLOUT);
+    stack.socketEvent(1, EPOLLOUT);
     break;
   }
   return isn;

@@ -4,7 +4,7 @@ import { FlowType } from "../../src/flow/state.ts";
 import { Stack } from "../../src/proto/stack.ts";
 import { rfcState } from "../../src/proto/tcp/connections.ts";
 import type { FakeNet } from "../support/fake-net.ts";
-import type { FakeSocket } from "../support/fake-host.ts";
+import type { FakeSocket } from "../support/fake-socket.ts";
 import { fits, isDatagram, isPayload, isSegment, relativeSegment, writeBody } from "./compare.ts";
 import { type Conversation, Conversations } from "./conversations.ts";
 import { resultOf } from "./errno.ts";

@@ -37,11 +37,11 @@ export class ScriptHost extends FakeHost {
     return written;
   }
 
-  override openTcp(v6: boolean): number {
-    return this.#open("openTcp") ?? super.openTcp(v6);
+  override openTcp(v6: boolean, pif: number): number {
+    return this.#open("openTcp") ?? super.openTcp(v6, pif);
   }
-  override openUdp(v6: boolean): number {
-    return this.#open("openUdp") ?? super.openUdp(v6);
+  override openUdp(v6: boolean, pif: number): number {
+    return this.#open("openUdp") ?? super.openUdp(v6, pif);
   }
   override openPing(v6: boolean): number {
     return this.#open("openPing") ?? super.openPing(v6);
@@ -64,9 +64,9 @@ export class ScriptHost extends FakeHost {
     this.script("connect", result);
     return super.connect(fd, flow);
   }
-  override watch(fd: number, flow: number): number {
-    this.#flowOf.set(fd, flow);
-    return super.watch(fd, flow);
+  override watch(fd: number, side: number): number {
+    this.#flowOf.set(fd, side >> 1);
+    return super.watch(fd, side);
   }
 
   override close(fd: number): void {

@@ -125,7 +125,7 @@ function disturb(fake: FakeStack, random: Random): void {
       });
     }
     if (socket.flow >= 0)
-      fake.stack.socketEvent(socket.flow, [READABLE, FAILED, READABLE | FAILED, 4][random(4)]);
+      fake.stack.socketEvent(socket.side, [READABLE, FAILED, READABLE | FAILED, 4][random(4)]);
   }
   fake.stack.service();
 }

@@ -14,80 +14,18 @@ import {
   wordsOf,
   type FlowTable,
 } from "../../src/flow/table.ts";
+import { Pif } from "../../src/flow/state.ts";
 import type { Host, SocketError } from "../../src/proto/host.ts";
+import { type FakeClient, FakeSocket, type SocketKind } from "./fake-socket.ts";
 
 const EAGAIN = -11;
 const EBADF = -9;
+/** Bytes that a pipe takes in one go. */
+const PIPE_BYTES = 65_536;
 /** As if standard streams, TAP and epoll were open. */
 const FIRST_FD = 5;
 /** Bytes kept for the payload of an error; at the end of the arena. */
 const ERROR_PAYLOAD = 1232;
-
-/** An entry of an error queue; what is not given is zero. */
-export interface FakeError {
-  errno: number;
-  origin?: number;
-  type?: number;
-  code?: number;
-  info?: number;
-  offender?: Uint32Array;
-  payload?: Uint8Array;
-}
-
-/** A datagram, or with `segment` a train of them, that a socket is to receive. */
-export interface FakeDatagram {
-  bytes: Uint8Array;
-  segment?: number;
-}
-
-/** Something that was sent: a datagram, a train, or a piece of a stream. */
-export interface Sent {
-  bytes: Uint8Array;
-  /** 0 unless it was a train. */
-  segment: number;
-}
-
-export class FakeSocket {
-  readonly fd: number;
-  readonly kind: "tcp" | "udp" | "ping";
-  readonly v6: boolean;
-  /** The flow it was watched for, or -1. */
-  flow = -1;
-  closed: "open" | "closed" | "reset" = "open";
-  /** "address:port" after bind and connect. */
-  bound = "";
-  connected = "";
-  device = "";
-  /** Last value of each option, by the name of the Host's method. */
-  readonly options: Record<string, number | boolean> = {};
-  readonly sent: Sent[] = [];
-  /** Bytes that `send` still takes; a stream takes a part, a datagram all or nothing. */
-  space = Infinity;
-  /** What `receive` gives, in order. */
-  readonly inbox: FakeDatagram[] = [];
-  /** What `peek` gives: the stream from the first byte not discarded. */
-  stream: Uint8Array = new Uint8Array(0);
-  streamEnded = false;
-  peekOffset = 0;
-  writeShut = false;
-  readonly errors: FakeError[] = [];
-  /** SO_ERROR, positive. */
-  error = 0;
-
-  constructor(fd: number, kind: "tcp" | "udp" | "ping", v6: boolean) {
-    this.fd = fd;
-    this.kind = kind;
-    this.v6 = v6;
-  }
-
-  /** Puts bytes at the end of the stream. */
-  arrive(bytes: Uint8Array): void {
-    const joined = new Uint8Array(this.stream.length + bytes.length);
-    joined.set(this.stream);
-    joined.set(bytes, this.stream.length);
-    this.stream = joined;
-  }
-}
 
 export class FakeHost implements Host {
   readonly arena: Arena;
@@ -100,6 +38,8 @@ export class FakeHost implements Host {
   readonly sockets: FakeSocket[] = [];
   /** Every call that changes something, as text, in order. */
   readonly calls: string[] = [];
+  /** What each pipe holds; undefined once it is given back. */
+  readonly pipes: (Uint8Array | undefined)[] = [];
   /** Arena ranges given back. */
   readonly released: { at: number; length: number }[] = [];
   readonly #table: FlowTable;
@@ -144,14 +84,31 @@ export class FakeHost implements Host {
     return length;
   }
 
-  openTcp(v6: boolean): number {
-    return this.#open("openTcp", "tcp", v6);
+  openTcp(v6: boolean, pif: number): number {
+    return this.#open("openTcp", "tcp", v6, pif);
   }
-  openUdp(v6: boolean): number {
-    return this.#open("openUdp", "udp", v6);
+  openUdp(v6: boolean, pif: number): number {
+    return this.#open("openUdp", "udp", v6, pif);
   }
   openPing(v6: boolean): number {
-    return this.#open("openPing", "ping", v6);
+    return this.#open("openPing", "ping", v6, Pif.Host);
+  }
+  /** A listening socket, or one that receives from everybody. */
+  listen(kind: SocketKind, v6: boolean, pif: number): FakeSocket {
+    return this.#socket(this.#add(kind, v6, pif));
+  }
+  accept(listener: number): number {
+    const scripted = this.#scripted("accept");
+    if (scripted !== undefined) return scripted;
+    const client = this.#socket(listener).waiting.shift();
+    if (client === undefined) return EAGAIN;
+    this.#setKey(client);
+    const fd = this.#add("tcp", client.from[2] !== 0xffff, this.#socket(listener).pif);
+    this.calls.push(`accept ${fd}`);
+    return fd;
+  }
+  preparePeek(fd: number, _v6: boolean): number {
+    return this.#do("preparePeek", fd, "", () => {});
   }
 
   bind(fd: number, flow: number): number {
@@ -185,9 +142,9 @@ export class FakeHost implements Host {
       sides[words + SideWord.Ports] = packPorts(port, endpointPort(sides, words));
     });
   }
-  watch(fd: number, flow: number): number {
+  watch(fd: number, side: number): number {
     return this.#do("watch", fd, "", (socket) => {
-      socket.flow = flow;
+      socket.side = side;
     });
   }
   close(fd: number): void {
@@ -250,6 +207,21 @@ export class FakeHost implements Host {
     this.receivedSegment = datagram.segment ?? 0;
     return bytes.length;
   }
+  receiveFrom(fd: number, at: number, length: number): number {
+    const client = this.#socket(fd).inbox[0]?.client;
+    const result = this.receive(fd, at, length);
+    if (result >= 0) this.#setKey(client!);
+    return result;
+  }
+  sendFrom(fd: number, parts: number, segment: number, side: number): number {
+    const result = this.#send("sendFrom", fd, parts, segment);
+    const { sides } = this.#table;
+    const words = wordsOf(side);
+    const from = `${formatIp(sides, words + SideWord.Ours)}:${oursPort(sides, words)}`;
+    const to = `${formatIp(sides, words + SideWord.Endpoint)}:${endpointPort(sides, words)}`;
+    if (result >= 0) this.#socket(fd).sent.at(-1)!.way = `${from} > ${to}`;
+    return result;
+  }
   readError(fd: number): number {
     const entry = this.#socket(fd).errors.shift();
     if (entry === undefined) return EAGAIN;
@@ -262,6 +234,7 @@ export class FakeHost implements Host {
     this.error.code = entry.code ?? 0;
     this.error.info = entry.info ?? 0;
     this.error.payloadLength = payload.length;
+    if (entry.about !== undefined) this.#setKey(entry.about);
     return 1;
   }
   takeError(fd: number): number {
@@ -297,12 +270,75 @@ export class FakeHost implements Host {
     this.released.push({ at, length });
   }
 
-  #open(method: keyof Host, kind: FakeSocket["kind"], v6: boolean): number {
+  takePipe(): number {
+    const scripted = this.#scripted("takePipe");
+    if (scripted !== undefined) return scripted;
+    this.pipes.push(new Uint8Array(0));
+    return this.pipes.length - 1;
+  }
+  givePipe(pipe: number, isEmpty: boolean): void {
+    if (isEmpty && this.#pipe(pipe).length > 0) throw new Error(`pipe ${pipe} is not empty`);
+    this.pipes[pipe] = undefined;
+  }
+  fillPipe(pipe: number, fd: number): number {
+    return this.#fill("fillPipe", pipe, fd, PIPE_BYTES);
+  }
+  fillPipeByte(pipe: number, fd: number): number {
+    return this.#fill("fillPipeByte", pipe, fd, 1);
+  }
+  drainPipe(pipe: number, fd: number, length: number): number {
+    const scripted = this.#scripted("drainPipe");
+    if (scripted !== undefined) return scripted;
+    const socket = this.#socket(fd);
+    const held = this.#pipe(pipe);
+    if (length > held.length) throw new Error(`drains ${length} of ${held.length} bytes`);
+    const amount = Math.min(length, socket.space);
+    if (amount === 0) return EAGAIN;
+    socket.space -= amount;
+    socket.sent.push({ bytes: held.slice(0, amount), segment: 0 });
+    this.pipes[pipe] = held.slice(amount);
+    return amount;
+  }
+
+  #fill(method: "fillPipe" | "fillPipeByte", pipe: number, fd: number, most: number): number {
     const scripted = this.#scripted(method);
     if (scripted !== undefined) return scripted;
-    const fd = FIRST_FD + this.sockets.length;
-    this.sockets.push(new FakeSocket(fd, kind, v6));
+    const socket = this.#socket(fd);
+    const bytes = socket.stream.slice(0, most);
+    if (bytes.length === 0) {
+      if (socket.error !== 0) return -this.takeError(fd);
+      return socket.streamEnded ? 0 : EAGAIN;
+    }
+    socket.stream = socket.stream.slice(bytes.length);
+    this.pipes[pipe] = Buffer.concat([this.#pipe(pipe), bytes]);
+    return bytes.length;
+  }
+
+  #pipe(pipe: number): Uint8Array {
+    const held = this.pipes[pipe];
+    if (held === undefined) throw new Error(`pipe ${pipe} is not taken`);
+    return held;
+  }
+
+  /** Leaves the addresses of a client as `accept` does. */
+  #setKey({ from, fromPort, to, toPort }: FakeClient): void {
+    const { key } = this.#table;
+    key.set(to, SideWord.Ours);
+    key.set(from, SideWord.Endpoint);
+    key[SideWord.Ports] = packPorts(toPort, fromPort);
+  }
+
+  #open(method: keyof Host, kind: SocketKind, v6: boolean, pif: number): number {
+    const scripted = this.#scripted(method);
+    if (scripted !== undefined) return scripted;
+    const fd = this.#add(kind, v6, pif);
     this.calls.push(`${method} ${fd}`);
+    return fd;
+  }
+
+  #add(kind: SocketKind, v6: boolean, pif: number): number {
+    const fd = FIRST_FD + this.sockets.length;
+    this.sockets.push(new FakeSocket(fd, kind, v6, pif));
     return fd;
   }
 
@@ -321,7 +357,7 @@ export class FakeHost implements Host {
     });
   }
 
-  #send(method: "send" | "sendTrain", fd: number, parts: number, segment: number): number {
+  #send(method: "send" | "sendTrain" | "sendFrom", fd: number, parts: number, segment: number): number {
     const socket = this.#socket(fd);
     const scripted = this.#scripted(method);
     if (scripted !== undefined) return scripted;

@@ -7,6 +7,7 @@ import { Counters } from "../../src/base/counters.ts";
 import { FlowTable } from "../../src/flow/table.ts";
 import { TimerWheel } from "../../src/flow/timers.ts";
 import type { AddressRules, FamilyRules } from "../../src/forward/address-rules.ts";
+import { Listeners } from "../../src/forward/listeners.ts";
 import type { Log } from "../../src/log/logger.ts";
 import { FRAGMENT_SLOT_LENGTH, FRAGMENT_SLOTS } from "../../src/proto/fragments.ts";
 import type { Link } from "../../src/proto/link.ts";
@@ -36,6 +37,8 @@ export class FakeNet implements Net {
   readonly counters = new Counters();
   readonly link: Link;
   readonly rules: AddressRules;
+  readonly listeners: Listeners;
+  readonly ports = { splice: true, spliceOnly: false, hostLoopbackToContainer: false };
   readonly log: Log;
   readonly plan: ArenaPlan;
   readonly packet = { hopLimit: 64, dontFragment: true, segment: 0 };
@@ -49,6 +52,7 @@ export class FakeNet implements Net {
     this.flows = new FlowTable(capacity, Uint32Array.of(1, 2, 3, 4));
     this.plan = layOut();
     this.host = makeHost(this.flows, this.plan.fragmentsAt + this.plan.fragmentsLength);
+    this.listeners = new Listeners((fd) => this.host.close(fd));
     this.timers = new TimerWheel(capacity, this.host.nowMs);
     this.socket = new Int32Array(capacity).fill(-1);
     this.link = {

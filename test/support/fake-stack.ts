@@ -1,6 +1,6 @@
 /** All protocols around a fake host, driven as the engine's loop drives them. */
 import { Stack } from "../../src/proto/stack.ts";
-import type { FakeSocket } from "./fake-host.ts";
+import type { FakeSocket } from "./fake-socket.ts";
 import { FakeNet, type FakeNetOptions } from "./fake-net.ts";
 import { type PacketOptions, pattern, udpFrame } from "./frames.ts";
 
@@ -47,7 +47,7 @@ export class FakeStack {
 
   /** One cycle of the loop with events for a socket. */
   event(socket: FakeSocket, events: number): void {
-    this.stack.socketEvent(socket.flow, events);
+    this.stack.socketEvent(socket.side, events);
     this.stack.service();
     this.stack.endOfCycle();
   }

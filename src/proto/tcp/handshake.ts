@@ -5,7 +5,7 @@
  */
 import { isLoopback, isUnicast } from "../../base/address.ts";
 import { Count } from "../../base/counters.ts";
-import { FlowType } from "../../flow/state.ts";
+import { FlowType, Pif } from "../../flow/state.ts";
 import {
   INITIATING,
   isMapped,
@@ -79,7 +79,7 @@ export class Handshake {
     flows.target(flow);
     flows.setType(flow, FlowType.Tcp);
     const words = wordsOf((flow << 1) | TARGET);
-    const fd = host.openTcp(!isMapped(flows.sides, words + SideWord.Endpoint));
+    const fd = host.openTcp(!isMapped(flows.sides, words + SideWord.Endpoint), Pif.Host);
     if (fd < 0) {
       flows.cancel(flow);
       counters.add(Count.dropSocketLimit);
@@ -99,7 +99,7 @@ export class Handshake {
     flows.activate(flow);
     counters.add(Count.flowsOpened);
     this.#net.timers.arm(flow, host.nowMs + IDLE_MS);
-    const watched = host.watch(fd, flow);
+    const watched = host.watch(fd, (flow << 1) | TARGET);
     if (watched < 0) return this.#close(flow, true);
     if (result >= 0) this.connected(flow, EpollEvent.Out);
   }

@@ -5,7 +5,15 @@
 import { isUnicast } from "../../base/address.ts";
 import { Count } from "../../base/counters.ts";
 import { FlowType } from "../../flow/state.ts";
-import { endpointPort, NO_FLOW, oursPort, packPorts, SideWord, type FlowIndex } from "../../flow/table.ts";
+import {
+  endpointPort,
+  NO_FLOW,
+  oursPort,
+  packPorts,
+  SideWord,
+  type FlowIndex,
+  type SideIndex,
+} from "../../flow/table.ts";
 import { seqAdd } from "../../wire/sequence.ts";
 import {
   isTcpValid,
@@ -90,7 +98,8 @@ export class Tcp implements Upper, FlowHandler {
     batch.clear();
   }
 
-  socketEvent(flow: FlowIndex, events: number): void {
+  socketEvent(side: SideIndex, events: number): void {
+    const flow = side >> 1;
     const c = this.connections;
     if ((events & ~(EpollEvent.In | EpollEvent.Out)) !== 0) c.flags[flow] |= Flag.Hangup;
     if ((c.events[flow] & Event.Connecting) !== 0) return this.#handshake.connected(flow, events);

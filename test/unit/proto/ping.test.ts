@@ -3,7 +3,7 @@ import { Stack } from "../../../src/proto/stack.ts";
 import { isIcmp4ChecksumRight } from "../../../src/wire/icmp4.ts";
 import { isIcmp6ChecksumRight } from "../../../src/wire/icmp6.ts";
 import { pseudo6 } from "../../../src/wire/checksum.ts";
-import type { FakeSocket } from "../../support/fake-host.ts";
+import type { FakeSocket } from "../../support/fake-socket.ts";
 import { FakeNet, ip } from "../../support/fake-net.ts";
 import { echoFrame, type PacketOptions, pattern } from "../../support/frames.ts";
 
@@ -30,7 +30,7 @@ function answer(socket: FakeSocket): void {
   bytes[0] = socket.v6 ? 129 : 0;
   bytes.set([0xab, 0xcd], 4);
   socket.inbox.push({ bytes });
-  stack.socketEvent(socket.flow, 1);
+  stack.socketEvent(socket.side, 1);
 }
 
 test.each([0, 1, 53, 65_535])("an echo with identifier %i comes back with it", (id) => {
@@ -87,7 +87,7 @@ test("errors on the way are relayed with the container's identifier", () => {
   payload.set([0xab, 0xcd], 4);
   const offender = ip("198.51.100.254");
   socket.errors.push({ errno: 113, origin: 2, type: 11, code: 0, offender, payload });
-  stack.socketEvent(socket.flow, 8);
+  stack.socketEvent(socket.side, 8);
   const view = new DataView(net.host.frames[0].buffer);
   const quoted = 10 + 14 + 20 + 8 + 20;
   expect([view.getUint8(quoted), view.getUint16(quoted + 4), view.getUint16(quoted + 6)]).toEqual([
@@ -128,7 +128,7 @@ test("what is not an echo reply goes no further", () => {
   ping(PEER, 1, 1);
   const { socket } = net.host;
   socket.inbox.push({ bytes: Uint8Array.of(8, 0, 0, 0, 0, 0, 0, 0) }, { bytes: Uint8Array.of(0, 0) });
-  stack.socketEvent(socket.flow, 1);
+  stack.socketEvent(socket.side, 1);
   expect(net.takeFrames()).toEqual([]);
   expect(net.counters.snapshot()).toMatchObject({ dropIcmpType: 2 });
 });

@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from "@jest/globals";
 import { describeFrame } from "../../../src/wire/describe.ts";
-import type { Sent } from "../../support/fake-host.ts";
+import type { Sent } from "../../support/fake-socket.ts";
 import { ip } from "../../support/fake-net.ts";
 import { FAILED, FakeStack } from "../../support/fake-stack.ts";
 import { pattern } from "../../support/frames.ts";

@@ -48,8 +48,8 @@ test("no flow receives more than its turn while others wait", () => {
   const [greedy, other] = fake.net.host.sockets;
   greedy.inbox.push(...Array.from({ length: 100 }, () => ({ bytes: pattern(4) })));
   other.inbox.push({ bytes: pattern(4) });
-  fake.stack.socketEvent(greedy.flow, READABLE);
-  fake.stack.socketEvent(other.flow, READABLE);
+  fake.stack.socketEvent(greedy.side, READABLE);
+  fake.stack.socketEvent(other.side, READABLE);
   fake.stack.service();
   expect(fake.stack.isBusy).toBe(true);
   expect(other.inbox.length).toBe(0);
@@ -62,7 +62,7 @@ test("no flow receives more than its turn while others wait", () => {
 test("a row that was given to another flow meanwhile is not mistaken", () => {
   fake.send({});
   const [first] = fake.net.host.sockets;
-  fake.stack.socketEvent(first.flow, READABLE);
+  fake.stack.socketEvent(first.side, READABLE);
   fake.wait(32_000);
   expect(first.closed).toBe("closed");
   fake.send({ sourcePort: 6000 });

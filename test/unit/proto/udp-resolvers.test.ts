@@ -36,7 +36,7 @@ test("a question goes to the first resolver, the answer comes from the resolver 
   ask();
   expect(asked()).toEqual(["198.51.100.53:53"]);
   net.host.socket.inbox.push({ bytes: pattern(60) });
-  stack.socketEvent(net.host.socket.flow, 1);
+  stack.socketEvent(net.host.socket.side, 1);
   stack.service();
   expect(net.takeFrames()).toEqual(["192.0.2.53:53 > 192.0.2.10:5000: UDP, length 60"]);
 });
@@ -62,7 +62,7 @@ test("an error is as good as silence", () => {
   ask();
   const { socket } = net.host;
   socket.errors.push({ errno: 111, origin: 2, type: 3, code: 3, offender: ip(SERVERS[0]) });
-  stack.socketEvent(socket.flow, 8);
+  stack.socketEvent(socket.side, 8);
   ask();
   expect(asked()).toEqual(["198.51.100.53:53", "2001:db8::53:53"]);
   expect(net.takeFrames()).toEqual([
@@ -75,7 +75,7 @@ test("an error of the other family is told in the container's", () => {
   ask();
   const { socket } = net.host;
   socket.errors.push({ errno: 111, origin: 3, type: 1, code: 4, offender: ip(SERVERS[1]) });
-  stack.socketEvent(socket.flow, 8);
+  stack.socketEvent(socket.side, 8);
   expect(net.takeFrames()).toEqual([
     expect.stringContaining("192.0.2.53 > 192.0.2.10: ICMP port unreachable"),
   ]);
@@ -84,7 +84,7 @@ test("an error of the other family is told in the container's", () => {
 test("a flow whose question was answered ends soon", () => {
   ask();
   net.host.socket.inbox.push({ bytes: pattern(60) });
-  stack.socketEvent(net.host.socket.flow, 1);
+  stack.socketEvent(net.host.socket.side, 1);
   stack.service();
   wait(9_000);
   expect(net.flows.active).toBe(1);

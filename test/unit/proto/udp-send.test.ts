@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from "@jest/globals";
 import { VnetGso } from "../../../src/wire/vnet.ts";
-import type { Sent } from "../../support/fake-host.ts";
+import type { Sent } from "../../support/fake-socket.ts";
 import { FakeStack } from "../../support/fake-stack.ts";
 import { pattern } from "../../support/frames.ts";
 

@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from "@jest/globals";
 import { isUnspecified } from "../../../src/base/address.ts";
-import type { Sent } from "../../support/fake-host.ts";
+import type { Sent } from "../../support/fake-socket.ts";
 import { ip } from "../../support/fake-net.ts";
 import { type Datagram, FakeStack, READABLE } from "../../support/fake-stack.ts";
 import { pattern } from "../../support/frames.ts";

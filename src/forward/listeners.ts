@@ -1,0 +1,92 @@
+/**
+ * Sockets that wait for clients, by slot, each with the rule that it serves. A UDP listener also carries the flows
+ * that came in through it: it stays open, without a rule, until the last of them has ended.
+ */
+import type { PortRule } from "./port-rule.ts";
+
+/** Place of a listener; used anew once it is free. */
+export type ListenerSlot = number;
+
+interface Listener {
+  fd: number;
+  /** An IP protocol number: TCP or UDP. */
+  protocol: number;
+  port: number;
+  /** Undefined when nobody new may come in. */
+  rule: PortRule | undefined;
+  /** Flows that send and receive through this socket. */
+  users: number;
+}
+
+export class Listeners {
+  readonly #slots: (Listener | undefined)[] = [];
+  readonly #free: ListenerSlot[] = [];
+  /** Closes the socket of a listener that nobody needs any more. */
+  readonly #close: (fd: number) => void;
+
+  constructor(close: (fd: number) => void) {
+    this.#close = close;
+  }
+
+  /** Takes an open socket that is bound to `port`. */
+  add(fd: number, port: number, rule: PortRule): ListenerSlot {
+    const slot = this.#free.pop() ?? this.#slots.length;
+    this.#slots[slot] = { fd, protocol: rule.protocol, port, rule, users: 0 };
+    return slot;
+  }
+
+  /** The descriptor, or -1 for a slot that is free. */
+  fd(slot: ListenerSlot): number {
+    return this.#slots[slot]?.fd ?? -1;
+  }
+
+  /** The IP protocol number of the socket, 0 for a slot that is free. */
+  protocol(slot: ListenerSlot): number {
+    return this.#slots[slot]?.protocol ?? 0;
+  }
+
+  /** The port it listens on, 0 for a slot that is free. */
+  port(slot: ListenerSlot): number {
+    return this.#slots[slot]?.port ?? 0;
+  }
+
+  /** The rule that decides where clients go; undefined when no new ones may come in. */
+  rule(slot: ListenerSlot): PortRule | undefined {
+    return this.#slots[slot]?.rule;
+  }
+
+  /** Flows that use the socket. */
+  users(slot: ListenerSlot): number {
+    return this.#slots[slot]?.users ?? 0;
+  }
+
+  /** Puts another rule in the place of the one there; new clients follow it. */
+  setRule(slot: ListenerSlot, rule: PortRule): void {
+    this.#slots[slot]!.rule = rule;
+  }
+
+  /** Lets nobody new in. The socket is closed at once, or when its last flow ends. */
+  retire(slot: ListenerSlot): void {
+    this.#slots[slot]!.rule = undefined;
+    this.#closeUnused(slot);
+  }
+
+  /** Notes that a flow uses the socket. */
+  use(slot: ListenerSlot): void {
+    this.#slots[slot]!.users++;
+  }
+
+  /** Notes that a flow does not use the socket any more. */
+  release(slot: ListenerSlot): void {
+    this.#slots[slot]!.users--;
+    this.#closeUnused(slot);
+  }
+
+  #closeUnused(slot: ListenerSlot): void {
+    const listener = this.#slots[slot]!;
+    if (listener.rule !== undefined || listener.users > 0) return;
+    this.#close(listener.fd);
+    this.#slots[slot] = undefined;
+    this.#free.push(slot);
+  }
+}

@@ -1,0 +1,35 @@
+/** One rule of port forwarding: who may come in through which ports, and where that leads. */
+import type { Pif } from "../flow/state.ts";
+import type { Address } from "./address-rules.ts";
+
+export interface PortRule {
+  /** Where the clients are: Pif.Host, or Pif.Splice for the container's loopback. */
+  readonly pif: Pif;
+  /** An IP protocol number: TCP or UDP. */
+  readonly protocol: number;
+  /** Where to listen; undefined: on every address of both families. */
+  readonly listen: Address | undefined;
+  /** Interface that listeners are bound to. */
+  readonly device: string | undefined;
+  /** Ports to listen on, both included, 1 to 65,535. */
+  readonly first: number;
+  readonly last: number;
+  /** Where connections go, instead of the address that follows from where they come from. */
+  readonly target: Address | undefined;
+  /** Port that `first` goes to; the others follow. */
+  readonly targetFirst: number;
+  /** A port that cannot be had is no error. */
+  readonly weak: boolean;
+  /** Only ports on which somebody listens on the other side. */
+  readonly scan: boolean;
+}
+
+/** What goes for all rules of a container. */
+export interface PortPolicy {
+  /** Whether connections between the two loopbacks bypass the TAP. */
+  readonly splice: boolean;
+  /** Nothing but that: there is no TAP. */
+  readonly spliceOnly: boolean;
+  /** Connections to the host's loopback arrive at the container's loopback, at the same address. */
+  readonly hostLoopbackToContainer: boolean;
+}

@@ -1,0 +1,92 @@
+/** Sockets in memory, for FakeHost: what a test puts in and what was done to them. */
+
+/** An entry of an error queue; what is not given is zero. */
+export interface FakeError {
+  errno: number;
+  origin?: number;
+  type?: number;
+  code?: number;
+  info?: number;
+  offender?: Uint32Array;
+  payload?: Uint8Array;
+  /** On an unconnected socket: which datagram it is about, as its sender and receiver. */
+  about?: FakeClient;
+}
+
+/** A datagram, or with `segment` a train of them, that a socket is to receive. */
+export interface FakeDatagram {
+  bytes: Uint8Array;
+  segment?: number;
+  /** Where it comes from and what it was sent to: needed by `receiveFrom` only. */
+  client?: FakeClient;
+}
+
+/** Who talks to a listener, and at which of its addresses. Four words each, IPv4 mapped into IPv6. */
+export interface FakeClient {
+  from: Uint32Array;
+  fromPort: number;
+  to: Uint32Array;
+  toPort: number;
+}
+
+export type SocketKind = "tcp" | "udp" | "ping";
+
+/** Something that was sent: a datagram, a train, or a piece of a stream. */
+export interface Sent {
+  bytes: Uint8Array;
+  /** 0 unless it was a train. */
+  segment: number;
+  /** "address:port > address:port" of `sendFrom`. */
+  way?: string;
+}
+
+export class FakeSocket {
+  readonly fd: number;
+  readonly kind: SocketKind;
+  readonly v6: boolean;
+  /** Pif.Host or Pif.Splice. */
+  readonly pif: number;
+  /** The side of a flow it was watched for, or -1. */
+  side = -1;
+  closed: "open" | "closed" | "reset" = "open";
+  /** "address:port" after bind and connect. */
+  bound = "";
+  connected = "";
+  device = "";
+  /** Last value of each option, by the name of the Host's method. */
+  readonly options: Record<string, number | boolean> = {};
+  readonly sent: Sent[] = [];
+  /** Bytes that `send` still takes; a stream takes a part, a datagram all or nothing. */
+  space = Infinity;
+  /** Connections that `accept` gives, in order. */
+  readonly waiting: FakeClient[] = [];
+  /** What `receive` and `receiveFrom` give, in order. */
+  readonly inbox: FakeDatagram[] = [];
+  /** What `peek` gives: the stream from the first byte not discarded. */
+  stream: Uint8Array = new Uint8Array(0);
+  streamEnded = false;
+  peekOffset = 0;
+  writeShut = false;
+  readonly errors: FakeError[] = [];
+  /** SO_ERROR, positive. */
+  error = 0;
+
+  constructor(fd: number, kind: SocketKind, v6: boolean, pif: number) {
+    this.fd = fd;
+    this.pif = pif;
+    this.kind = kind;
+    this.v6 = v6;
+  }
+
+  get flow(): number {
+    return this.side >> 1;
+  }
+
+  /** Puts bytes at the end of the stream. */
+  arrive(bytes: Uint8Array): void {
+    const joined = new Uint8Array(this.stream.length + bytes.length);
+    joined.set(this.stream);
+    joined.set(bytes, this.stream.length);
+    this.stream = joined;
+  }
+}
