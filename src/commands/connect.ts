@@ -10,7 +10,8 @@ import { launchEngine } from "../runtime/attach-engine.ts";
 import { Cleanup } from "../runtime/cleanup.ts";
 import { stopEngine } from "../runtime/control-client.ts";
 import type { Launched } from "../runtime/launch.ts";
-import { claimStateDirectory, removeStateDirectory, type EngineTarget } from "../runtime/state-directory.ts";
+import { claimAfterLeaving } from "../runtime/leaving-engines.ts";
+import { removeStateDirectory, type EngineTarget } from "../runtime/state-directory.ts";
 import { netnsPath, openPathTarget, openProcessTarget } from "../runtime/target.ts";
 import { checkTun } from "./check-tun.ts";
 import type { AttachRequest } from "./options.ts";
@@ -39,7 +40,7 @@ export async function connect<Result>(
   use: (directory: string, launched: Launched) => Result | Promise<Result>,
 ): Promise<Result> {
   const { network, name, logFile, foreground } = asked;
-  checkTun();
+  if (!network.ports.spliceOnly) checkTun();
   keepDescriptorsFromPrograms();
   const cleanup = new Cleanup();
   const stopListening = endOnSignals(cleanup);
@@ -47,7 +48,7 @@ export async function connect<Result>(
     const { netns, target, watch, id } =
       "pid" in asked.target ? ofProcess(asked.target.pid) : ofPath(asked.target.netns);
     cleanup.add(`close ${netns.path}`, () => closeSync(netns.fd));
-    const engine = claimStateDirectory(VERSION, name ?? id, name !== undefined, target);
+    const engine = await claimAfterLeaving(VERSION, name ?? id, name !== undefined, target);
     const { directory } = engine;
     cleanup.add(`remove ${directory}`, () => removeStateDirectory(directory));
     if (foreground) watch.pids.push(process.pid);

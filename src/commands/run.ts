@@ -10,7 +10,8 @@ import { Cleanup } from "../runtime/cleanup.ts";
 import { createContainer } from "../runtime/container.ts";
 import { waitForEnd } from "../runtime/control-client.ts";
 import { writeResolvConf } from "../runtime/resolv-conf.ts";
-import { claimStateDirectory, removeStateDirectory, type FoundEngine } from "../runtime/state-directory.ts";
+import { claimAfterLeaving } from "../runtime/leaving-engines.ts";
+import { removeStateDirectory, type FoundEngine } from "../runtime/state-directory.ts";
 import { openProcessTarget } from "../runtime/target.ts";
 import { findProgram } from "../runtime/tools.ts";
 import { checkTun } from "./check-tun.ts";
@@ -28,14 +29,14 @@ export async function run({ network, name, logFile, command, hostname }: RunRequ
     tell(`cannot run ${command[0]}: there is no such program; check the name and PATH`);
     return STATUS_NOT_FOUND;
   }
-  checkTun();
+  if (!network.ports.spliceOnly) checkTun();
   const isForeground = inForeground();
   keepDescriptorsFromPrograms();
   const cleanup = new Cleanup();
   const stopListening = endOnSignals(cleanup);
   try {
     const target = { kind: "run" as const, command: command.join(" ") };
-    const engine = claimStateDirectory(VERSION, name ?? `run-${process.pid}`, name !== undefined, target);
+    const engine = await claimAfterLeaving(VERSION, name ?? `run-${process.pid}`, name !== undefined, target);
     cleanup.add(`remove ${engine.directory}`, () => removeStateDirectory(engine.directory));
     const resolvers = forwardingResolvers(network);
     const resolvConf = join(engine.directory, "resolv.conf");

@@ -128,7 +128,7 @@ export const DEFAULT_NETWORK: NetworkOptions = {
 
 /** Descriptors the engine is born with. */
 export interface EngineFds {
-  /** The TAP inside the container's network namespace, not yet configured for offloads. */
+  /** The TAP inside the container's network namespace, not yet configured for offloads; -1 where there is none. */
   tap: number;
   /** rtnetlink of the host. */
   hostNetlink: number;
@@ -178,10 +178,15 @@ export interface EngineOptions {
   id: string;
   fds: EngineFds;
   plan: NetworkPlan;
-  /** Name of the TAP inside, as the kernel gave it. */
-  interfaceName: string;
-  /** MTU that the TAP has, in bytes. */
-  mtu: number;
+  /** The interface inside: the TAP, or the loopback interface where there is none. */
+  interface: {
+    name: string;
+    index: number;
+    /** In bytes. */
+    mtu: number;
+    /** Its link-local IPv6 address. */
+    linkLocal?: string;
+  };
   rules: RuleOptions;
   ports: PortOptions;
   /** Absent: no router advertisements. */

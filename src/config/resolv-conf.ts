@@ -45,8 +45,8 @@ export function formatResolvConf(host: ResolvConf, nameservers: readonly string[
 }
 
 /** Addresses inside that forward DNS, when bucatini says what the resolvers are: those asked for, or ours. */
-export function forwardingResolvers({ dnsForward }: NetworkOptions): string[] {
-  if (dnsForward === "none") return [];
+export function forwardingResolvers({ dnsForward, ports }: NetworkOptions): string[] {
+  if (dnsForward === "none" || ports.spliceOnly) return [];
   return dnsForward ?? [RESOLVER_4, RESOLVER_6];
 }
 

@@ -2,12 +2,13 @@
 import { parseIp, parseMac } from "../base/address.ts";
 import { Counters } from "../base/counters.ts";
 import type { FamilyPlan } from "../config/network-plan.ts";
-import type { AdvertiseOptions, EngineOptions, RuleOptions } from "../config/options.ts";
+import type { AdvertiseOptions, EngineOptions, PortOptions, RuleOptions } from "../config/options.ts";
 import { describeTransition } from "../flow/describe.ts";
 import { FlowTable } from "../flow/table.ts";
 import { TimerWheel } from "../flow/timers.ts";
 import type { Address, AddressRules, FamilyRules } from "../forward/address-rules.ts";
 import { Listeners } from "../forward/listeners.ts";
+import type { PortPolicy } from "../forward/port-rule.ts";
 import { Epoll } from "../kernel/epoll.ts";
 import { descriptorLimit } from "../kernel/process.ts";
 import type { Log } from "../log/logger.ts";
@@ -61,7 +62,7 @@ export function buildEngine(options: EngineOptions, log: Log, offloads: number, 
     link,
     rules: buildRules(options.rules, link),
     listeners: new Listeners((fd) => host.close(fd)),
-    ports: options.ports,
+    ports: portPolicy(options.ports),
     log,
     plan: layout.plan,
     packet: { hopLimit: 0, dontFragment: false, segment: 0 },
@@ -73,10 +74,17 @@ export function buildEngine(options: EngineOptions, log: Log, offloads: number, 
   return { epoll, host, net, stack: new Stack(net) };
 }
 
+/** Without a TAP there is nothing else inside that connections could arrive at. */
+const portPolicy = ({ splice, spliceOnly, hostLoopbackToContainer }: PortOptions): PortPolicy => ({
+  splice,
+  spliceOnly,
+  hostLoopbackToContainer: hostLoopbackToContainer || spliceOnly,
+});
+
 function buildLink(options: EngineOptions, offload: boolean, udpOffload: boolean): Link {
   const { plan } = options;
   return {
-    mtu: options.mtu,
+    mtu: options.interface.mtu,
     ourMac: parseMac(plan.ourMac) ?? BROADCAST_MAC,
     // Until the container has spoken, every station on the link is meant.
     guestMac: parseMac(plan.mac ?? "") ?? BROADCAST_MAC.slice(),

@@ -12,7 +12,17 @@ import type { Stack } from "../proto/stack.ts";
 import type { KernelHost } from "./host.ts";
 
 /** What an epoll event is about; its index means something else for each. */
-export const EventKind = { Flow: 0, Tap: 1, Node: 2, Watch: 3 } as const;
+export const EventKind = { Flow: 0, Tap: 1, Node: 2, Watch: 3, Listener: 4, Timer: 5 } as const;
+
+/** What the engine does with events that are not the stack's. */
+export interface LoopHandlers {
+  /** For events of kind Watch. */
+  watch(): void;
+  /** For events of kind Timer: the timerfd with this index has run out. */
+  timer(index: number): void;
+  /** The TAP cannot be read any more. @param errno positive */
+  tapLost(errno: number): void;
+}
 
 /** Room for the largest frame: a virtio_net_hdr, Ethernet, IPv6 and 64 KiB. */
 const FRAME_ROOM = 65_536 + 128;
@@ -30,8 +40,10 @@ export class Loop {
   readonly #host: KernelHost;
   readonly #stack: Stack;
   readonly #tapFd: number;
-  readonly #onWatch: () => void;
-  readonly #onTapLost: (errno: number) => void;
+  readonly #handlers: LoopHandlers;
+  /** Those that wait for packets to have had their turn. */
+  readonly #paused: (() => void)[] = [];
+  #isRunning = false;
   #stopping = false;
   #busy = false;
   /** Whether the last wait was so short that sleeping did not pay. */
@@ -41,35 +53,34 @@ export class Loop {
   /** Whether the cycle before this one brought frames too. */
   #tapWasReadable = false;
 
-  /**
-   * @param onWatch called for events of kind Watch
-   * @param onTapLost called when the TAP cannot be read any more
-   */
-  constructor(
-    epoll: Epoll,
-    host: KernelHost,
-    stack: Stack,
-    tapFd: number,
-    onWatch: () => void,
-    onTapLost: (errno: number) => void,
-  ) {
+  /** @param tapFd -1 to do without */
+  constructor(epoll: Epoll, host: KernelHost, stack: Stack, tapFd: number, handlers: LoopHandlers) {
     this.#epoll = epoll;
     this.#host = host;
     this.#stack = stack;
     this.#tapFd = tapFd;
-    this.#onWatch = onWatch;
-    this.#onTapLost = onTapLost;
-    check(epoll.add(tapFd, EPOLLIN, EventKind.Tap, 0), "epoll_ctl", "TAP");
+    this.#handlers = handlers;
+    if (tapFd >= 0) check(epoll.add(tapFd, EPOLLIN, EventKind.Tap, 0), "epoll_ctl", "TAP");
     check(epoll.add(nodeLoopFd(), EPOLLIN, EventKind.Node, 0), "epoll_ctl", "event loop of Node.js");
   }
 
   start(): void {
+    this.#isRunning = true;
     setImmediate(() => this.#afterNode(NODE_TURNS));
+  }
+
+  /** Resolves when packets have had a turn: for work in Node that is long enough to hold them up. */
+  pause(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#isRunning) this.#paused.push(resolve);
+      else setImmediate(resolve);
+    });
   }
 
   /** Lets the loop end; Node's own loop then runs alone. */
   stop(): void {
     this.#stopping = true;
+    this.#isRunning = false;
   }
 
   #afterNode(turns: number): void {
@@ -81,6 +92,7 @@ export class Loop {
     while (!this.#cycle()) {
       // Everything happens in the condition.
     }
+    for (const resume of this.#paused.splice(0)) resume();
     setImmediate(() => this.#afterNode(NODE_TURNS));
   }
 
@@ -88,7 +100,8 @@ export class Loop {
   #cycle(): boolean {
     const stack = this.#stack;
     const epoll = this.#epoll;
-    const count = this.#wait(this.#busy ? 0 : stack.nextDelay());
+    const isPaused = this.#paused.length > 0;
+    const count = this.#wait(this.#busy || isPaused ? 0 : stack.nextDelay());
     this.#host.nowMs = performance.now();
     stack.startOfCycle();
     let node = false;
@@ -98,14 +111,16 @@ export class Loop {
       if (kind === EventKind.Flow) stack.socketEvent(epoll.indexOf(i), epoll.eventsOf(i));
       else if (kind === EventKind.Tap) tap = true;
       else if (kind === EventKind.Node) node = true;
-      else this.#onWatch();
+      else if (kind === EventKind.Listener) stack.listenerEvent(epoll.indexOf(i), epoll.eventsOf(i));
+      else if (kind === EventKind.Timer) this.#handlers.timer(epoll.indexOf(i));
+      else this.#handlers.watch();
     }
     stack.service();
     this.#isBulk = tap && this.#readTap() >= BULK_BYTES;
     this.#busy = stack.isBusy;
     this.#tapWasReadable = tap;
     stack.endOfCycle();
-    return node || this.#stopping;
+    return node || isPaused || this.#stopping;
   }
 
   /**
@@ -141,7 +156,7 @@ export class Loop {
     for (let frames = 0; frames < most && at <= last; frames++) {
       const length = read(this.#tapFd, arena.address + at, FRAME_ROOM);
       if (length < 0) {
-        if (length !== -EAGAIN) this.#onTapLost(-length);
+        if (length !== -EAGAIN) this.#handlers.tapLost(-length);
         break;
       }
       this.#stack.frame(at, at + length);

@@ -34,7 +34,7 @@ export function statusOf(options: EngineOptions, engine: Engine, offloads: numbe
     version: VERSION,
     pid: process.pid,
     uptimeSeconds: Math.floor(process.uptime()),
-    interface: options.interfaceName,
+    interface: options.interface.name,
     mtu: net.link.mtu,
     addresses: assigned.map((address) => formatIp(address)),
     offloads,

@@ -25,6 +25,8 @@ const LINK_PREFIX = { prefixLength: 64, noPrefixRoute: false, metric: 0 };
 const { EEXIST, EACCES, EOPNOTSUPP, EAFNOSUPPORT } = constants.errno;
 
 export interface ConfiguredNetns {
+  /** The TAP, or the loopback interface without one. */
+  name: string;
   interfaceIndex: number;
   /** The container's MAC address, given or made by the kernel. */
   mac: string;
@@ -37,17 +39,32 @@ export interface ConfiguredNetns {
   warnings: string[];
 }
 
-/** Throws AppError or SysError when the link itself cannot be set up; a family that cannot is left out. */
-export function configureNetns(netlink: Netlink, plan: NetworkPlan, tapName: string): ConfiguredNetns {
+/**
+ * Throws AppError or SysError when the link itself cannot be set up; a family that cannot is left out.
+ * @param tapName undefined where there is only the loopback interface
+ */
+export function configureNetns(netlink: Netlink, plan: NetworkPlan, tapName = "lo"): ConfiguredNetns {
   bringLoopbackUp(netlink);
   const link = linkNamed(netlink, tapName);
+  if (tapName === "lo") {
+    const { ipv4, ipv6 } = plan;
+    const families = { ipv4: ipv4.enabled, ipv6: ipv6.enabled };
+    return { name: tapName, interfaceIndex: link.index, mac: link.mac, ...families, warnings: [] };
+  }
   changeLink(netlink, link.index, {
     txQueueLength: TAP_QUEUE_LENGTH,
     ...(plan.mac !== undefined && { mac: plan.mac }),
     ...(plan.mtu !== 0 && { mtu: plan.mtu }),
   });
   const mac = plan.mac ?? link.mac;
-  const result: ConfiguredNetns = { interfaceIndex: link.index, mac, ipv4: false, ipv6: false, warnings: [] };
+  const result: ConfiguredNetns = {
+    name: tapName,
+    interfaceIndex: link.index,
+    mac,
+    ipv4: false,
+    ipv6: false,
+    warnings: [],
+  };
   // Our own link-local address needs no duplicate address detection, the kernel's would: a second without IPv6.
   // And where IPv6 is not wanted, nothing of it should be there.
   const isOurs = setAddressGeneration(netlink, link.index, AddressGeneration.None);

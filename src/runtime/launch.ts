@@ -23,7 +23,7 @@ import { Netlink } from "../kernel/netlink.ts";
 import { openTapIn, type Netns } from "../kernel/namespace.ts";
 import { openRouteSocketIn } from "../kernel/route-socket.ts";
 import { Cleanup } from "./cleanup.ts";
-import { configureNetns } from "./configure-netns.ts";
+import { type ConfiguredNetns, configureNetns } from "./configure-netns.ts";
 import { openLog, startEngine } from "./engine-process.ts";
 import { startTime } from "./process-info.ts";
 import { writeState, type EngineState, type FoundEngine } from "./state-directory.ts";
@@ -74,22 +74,24 @@ export async function launch(request: LaunchRequest, netns: Netns, stderr = 2): 
     const resolvConf = readResolvConf();
     const rules = ruleOptions(request, plan, resolvConf);
     addSpecialRoutes(plan, rules);
-    // The interface inside goes away with the last descriptor of the TAP.
-    const tap = await openTapIn(netns, plan.interfaceName, { wantOffload: request.network.offload });
-    closeLater("the TAP", tap.fd);
     const containerNetlink = await openRouteSocketIn(netns);
     closeLater("the container's netlink socket", containerNetlink.fd);
-    const configured = configureNetns(containerNetlink, plan, tap.name);
+    const tap = request.network.ports.spliceOnly
+      ? undefined
+      : await openTapIn(netns, plan.interfaceName, { wantOffload: request.network.offload });
+    // The interface inside goes away with the last descriptor of the TAP.
+    if (tap !== undefined) closeLater("the TAP", tap.fd);
+    const configured = configureNetns(containerNetlink, plan, tap?.name);
     plan.ipv4.enabled &&= configured.ipv4;
     plan.ipv6.enabled &&= configured.ipv6;
     checkFamilies(plan, `its kernel takes none (${configured.warnings.join("; ")})`);
     const state = await startEngine(
       {
-        ...engineOptions(request, plan, rules, tap.name),
+        ...engineOptions(request, plan, rules, configured),
         ...(request.network.routerAdvertisements && { advertise: advertiseOptions(rules, resolvConf) }),
       },
       {
-        tap: tap.fd,
+        tap: tap?.fd ?? -1,
         hostNetlink: hostNetlink.fd,
         containerNetlink: containerNetlink.fd,
         netns: netns.fd,
@@ -97,7 +99,10 @@ export async function launch(request: LaunchRequest, netns: Netns, stderr = 2): 
       },
       request.foreground,
       (pid) =>
-        recordEngine(request.engine.directory, runningState(request.engine.state, pid, plan, tap.name)),
+        recordEngine(
+          request.engine.directory,
+          runningState(request.engine.state, pid, plan, configured.name),
+        ),
     );
     const inForce = { ...plan, mac: configured.mac, mtu: mtuInForce(plan) };
     return { state, plan: inForce, notes: [...notes, ...configured.warnings] };
@@ -111,6 +116,7 @@ const mtuInForce = ({ mtu }: NetworkPlan): number => (mtu === 0 ? TAP_DEFAULT_MT
 
 function makePlan(hostNetlink: Netlink, network: NetworkOptions): { plan: NetworkPlan; notes: string[] } {
   const plan = planNetwork(readTemplate(hostNetlink, network), network);
+  if (network.ports.spliceOnly) return { plan: withoutLink(plan), notes: [] };
   checkFamilies(plan, "this kernel has no IPv6, or the MTU is too small for it");
   // A host with one family is common and no news; a host with none is.
   const isIsolated = plan.ipv4.enabled === plan.localMode.ipv4 && plan.ipv6.enabled === plan.localMode.ipv6;
@@ -123,6 +129,13 @@ function makePlan(hostNetlink: Netlink, network: NetworkOptions): { plan: Networ
   }
   return { plan, notes };
 }
+
+/** All that is left without a TAP is the loopback interface, which the kernel configures. */
+const withoutLink = (plan: NetworkPlan): NetworkPlan => ({
+  ...plan,
+  ipv4: { ...plan.ipv4, addresses: [], routes: [] },
+  ipv6: { ...plan.ipv6, addresses: [], routes: [] },
+});
 
 function checkFamilies({ ipv4, ipv6 }: NetworkPlan, why: string): void {
   if (ipv4.enabled || ipv6.enabled) return;
@@ -159,14 +172,13 @@ function engineOptions(
   request: LaunchRequest,
   plan: NetworkPlan,
   rules: RuleOptions,
-  interfaceName: string,
+  { name, interfaceIndex: index, linkLocal }: ConfiguredNetns,
 ): Omit<EngineOptions, "fds"> {
   const { network, engine, watch } = request;
   return {
     id: engine.state.id,
     plan,
-    interfaceName,
-    mtu: mtuInForce(plan),
+    interface: { name, index, mtu: mtuInForce(plan), ...(linkLocal !== undefined && { linkLocal }) },
     rules,
     ports: network.ports,
     watch,

@@ -1,0 +1,49 @@
+/**
+ * Engines on their way out: their container is gone, or they have been asked to end. Until they have ended they hold
+ * the ports of a container that may just be starting again.
+ */
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { AppError, errorCode } from "../base/errors.ts";
+import { stopEngine } from "./control-client.ts";
+import { claimStateDirectory, type EngineTarget, type FoundEngine, listEngines } from "./state-directory.ts";
+
+/** An engine that was told to end a moment ago may not have heard it yet. */
+const HEARING_MS = 100;
+const ATTEMPTS = 3;
+
+/** The same as `claimStateDirectory`, once all engines on their way out have ended. Throws also ENGINE_FAILED. */
+export async function claimAfterLeaving(
+  ...claim: Parameters<typeof claimStateDirectory>
+): Promise<FoundEngine> {
+  for (let attempt = 1; ; attempt++) {
+    // oxlint-disable-next-line no-await-in-loop
+    await Promise.all(listEngines().filter(isLeaving).map(stopEngine));
+    try {
+      return claimStateDirectory(...claim);
+    } catch (error) {
+      if (!(error instanceof AppError && error.code === "BUSY") || attempt === ATTEMPTS) throw error;
+    }
+    // oxlint-disable-next-line no-await-in-loop
+    await new Promise((resolve) => setTimeout(resolve, HEARING_MS));
+  }
+}
+
+function isLeaving({ directory, state }: FoundEngine): boolean {
+  if (state.phase !== "running") return false;
+  // The first thing that an engine gives up.
+  return isGone(state.target) || !existsSync(join(directory, "control.sock"));
+}
+
+/** Tells whether what the engine was started for is no more: the process, or the namespace under its path. */
+function isGone({ pid, path, netns }: EngineTarget): boolean {
+  const now = pid === undefined ? path : `/proc/${pid}/ns/net`;
+  if (now === undefined || netns === undefined) return false;
+  try {
+    const { dev, ino } = statSync(now);
+    return `${dev}:${ino}` !== netns;
+  } catch (error) {
+    // ESRCH: it is just ending.
+    return ["ENOENT", "ESRCH"].includes(errorCode(error));
+  }
+}
