@@ -1,6 +1,7 @@
-// The load generator: request/response, connect/request/close and scattered UDP, over blocking sockets called directly,
-// so that it costs little beside what it measures. Run as `load.ts MODE ADDRESS PORT SECONDS [SIZE FLOWS]`; every mode
-// prints one JSON line. Servers end by themselves when no client has come or is left.
+// The load generator: request/response, connect/request/close, scattered UDP and connections that are only held, over
+// blocking sockets called directly, so that it costs little beside what it measures. Run as
+// `load.ts MODE ADDRESS PORT SECONDS [SIZE FLOWS]`; every mode prints one JSON line. Servers end by themselves when no
+// client has come or is left.
 import { isIPv6 } from "node:net";
 import {
   accept,
@@ -41,11 +42,15 @@ const MODES: Readonly<Record<string, (target: Target) => object>> = {
   "rr-client": requestResponse,
   "crr-server": requestServer(true),
   "crr-client": connectRequestClose,
+  "hold-server": holdServer,
+  "hold-client": holdClient,
   "udp-sink": udpSink,
   "udp-source": udpSource,
 };
 /** Longest wait of one call; a lost connection costs this once and is counted as an error. */
 const CALL_TIMEOUT_SECONDS = 2;
+/** How long held connections stay as they are, so that somebody can look at what they cost. */
+const HOLD_SECONDS = 4;
 const memory = mapMemory(65536);
 
 const [mode = "", address = "", port = "", seconds = "", size = "1", flows = "1"] = process.argv.slice(2);
@@ -105,11 +110,7 @@ function connectRequestClose(target: Target): object {
 /** Answers each byte with a byte; `once` closes after the first answer, else when the client closes. */
 function requestServer(once: boolean): (target: Target) => object {
   return (target) => {
-    const listener = check("socket", socket(target.family, SOCK_STREAM, 0));
-    setOption(listener, SOL_SOCKET, SO_REUSEADDR, 1);
-    setTimeouts(listener, target.seconds);
-    check("bind", bind(listener, target.sockaddr, target.sockaddr.length));
-    check("listen", listen(listener, 1024));
+    const listener = listening(target);
     let connections = 0;
     for (;;) {
       const fd = accept(listener, 0, 0);
@@ -124,6 +125,31 @@ function requestServer(once: boolean): (target: Target) => object {
       close(fd);
     }
   };
+}
+
+/** Opens `size` connections and says "open"; after a while each carries a byte to and fro, and it says "used". */
+function holdClient(target: Target): object {
+  const fds = Array.from({ length: target.size }, () => connected(target, SOCK_STREAM));
+  console.log("open");
+  pause();
+  for (const fd of fds) check("send", send(fd, memory, 1, 0));
+  for (const fd of fds) check("recv", recv(fd, memory, 1, 0));
+  console.log("used");
+  pause();
+  return { connections: fds.length };
+}
+
+/** Takes `size` connections, answers a byte on each with a byte, and holds them until the clients go. */
+function holdServer(target: Target): object {
+  const listener = listening(target);
+  const fds = Array.from({ length: target.size }, () => check("accept", accept(listener, 0, 0)));
+  for (const fd of fds) setTimeouts(fd, target.seconds);
+  for (const fd of fds) {
+    check("recv", recv(fd, memory, 1, 0));
+    check("send", send(fd, memory, 1, 0));
+  }
+  for (const fd of fds) recv(fd, memory, 1, 0);
+  return { connections: fds.length };
 }
 
 /** Sends datagrams as fast as the kernel takes them, one to each flow in turn. */
@@ -163,6 +189,16 @@ function udpSink(target: Target): object {
     }
   }
   return { count, seconds: at - start, errors: 0 };
+}
+
+/** A listening socket whose accept waits as long as the target says. */
+function listening(target: Target): number {
+  const fd = check("socket", socket(target.family, SOCK_STREAM, 0));
+  setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  setTimeouts(fd, target.seconds);
+  check("bind", bind(fd, target.sockaddr, target.sockaddr.length));
+  check("listen", listen(fd, 1024));
+  return fd;
 }
 
 function connected(target: Target, type: number): number {
@@ -215,4 +251,8 @@ function groups(part: string): number[] {
 
 function now(): number {
   return performance.now() / 1000;
+}
+
+function pause(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, HOLD_SECONDS * 1000);
 }

@@ -31,6 +31,9 @@ async function main(): Promise<number> {
   return inNamespaces([INSIDE, ...words]);
 }
 
+/** Goes on with a higher limit of open files where we may raise it: each forwarded port is one. */
+const MORE_FILES = ["sh", "-c", 'ulimit -n 65536 2>/dev/null; exec "$@"', "sh"];
+
 async function inNamespaces(words: readonly string[]): Promise<number> {
   const kinds = [
     "--user",
@@ -43,7 +46,8 @@ async function inNamespaces(words: readonly string[]): Promise<number> {
     "--mount-proc",
   ];
   const node = [process.execPath, "--import", "tsx", new URL(import.meta.url).pathname];
-  const child = spawn("unshare", [...kinds, "--", ...node, ...words], {
+  const [file = "", ...rest] = [...MORE_FILES, "unshare", ...kinds, "--", ...node, ...words];
+  const child = spawn(file, rest, {
     stdio: ["ignore", "inherit", "inherit", "pipe"],
   });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {

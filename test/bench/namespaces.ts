@@ -8,11 +8,13 @@
 import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { type Child, run, start, until } from "./process.ts";
 
-/** Address of the servers, per family. */
-export const SERVER = { 4: "198.51.100.1", 6: "2001:db8:1::1" } as const;
+/** Addresses per family: of the peer's servers, of outside, and of a container that is joined to the peer directly. */
+export const ADDRESSES = {
+  server: { 4: "198.51.100.1", 6: "2001:db8:1::1" },
+  outside: { 4: "198.51.100.2", 6: "2001:db8:1::2" },
+  direct: { 4: "203.0.113.2", 6: "2001:db8:2::2" },
+} as const;
 const GATEWAY = { 4: "198.51.100.254", 6: "2001:db8:1::fe" } as const;
-const OUTSIDE = { 4: "198.51.100.2", 6: "2001:db8:1::2" } as const;
-const DIRECT = { 4: "203.0.113.2", 6: "2001:db8:2::2" } as const;
 const DIRECT_PEER = { 4: "203.0.113.1", 6: "2001:db8:2::1" } as const;
 
 export interface Namespace {
@@ -58,12 +60,15 @@ async function openNamespace(unshare: readonly string[], kinds: readonly string[
   return { pid: holder.pid, enter, stop: () => holder.stop() };
 }
 
+/** Our own namespace. */
+export const outside: Namespace = { pid: process.pid, enter: [], stop: () => Promise.resolve() };
+
 /** Joins outside and peer. */
 export async function joinOutside(peer: Namespace, options: LinkOptions): Promise<Link> {
-  const outside = { pid: process.pid, enter: [], name: "eth0" };
-  const wire = await openWire(outside, { ...peer, name: "eth0" }, options.delay);
-  await configure(outside, OUTSIDE, GATEWAY, options);
-  await configure({ ...peer, name: "eth0" }, SERVER, undefined, options);
+  const near = { ...outside, name: "eth0" };
+  const wire = await openWire(near, { ...peer, name: "eth0" }, options.delay);
+  await configure(near, ADDRESSES.outside, GATEWAY, options);
+  await configure({ ...peer, name: "eth0" }, ADDRESSES.server, undefined, options);
   const gateways = [`ip address add ${GATEWAY[4]}/32 dev eth0`];
   if (existsSync("/proc/net/if_inet6")) gateways.push(`ip address add ${GATEWAY[6]}/128 dev eth0 nodad`);
   await run([...peer.enter, "sh", "-ec", gateways.join("\n")]);
@@ -76,7 +81,7 @@ export async function joinDirect(container: Namespace, peer: Namespace, options:
   const far = { ...peer, name: "direct0" };
   const wire = await openWire(near, far, options.delay);
   await configure(far, DIRECT_PEER, undefined, options);
-  await configure(near, DIRECT, DIRECT_PEER, options);
+  await configure(near, ADDRESSES.direct, DIRECT_PEER, options);
   return wire;
 }
 

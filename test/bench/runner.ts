@@ -3,7 +3,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { allCases, type Case } from "./cases.ts";
+import { outboundCases, type Case } from "./cases.ts";
+import { endsOf } from "./ends.ts";
+import { forwardCases } from "./forward-cases.ts";
 import { describeMachine, isInstalled, secondControl } from "./machine.ts";
 import {
   joinOutside,
@@ -12,6 +14,7 @@ import {
   type Namespace,
   openContainer,
   openPeer,
+  outside,
 } from "./namespaces.ts";
 import type { Options } from "./options.ts";
 import { cpuSeconds, run } from "./process.ts";
@@ -26,7 +29,8 @@ interface Step {
 
 /** Returns the exit status: 0, 1 when a sample is missing, 130 when it was interrupted. */
 export async function runBench(options: Options): Promise<number> {
-  const cases = allCases(secondControl()).filter(({ name }) => isChosen(name, options.cases));
+  const all = [...outboundCases(secondControl()), ...forwardCases()];
+  const cases = all.filter(({ name }) => isChosen(name, options.cases));
   if (options.list) {
     console.log(cases.map(({ name }) => name).join("\n"));
     return 0;
@@ -106,10 +110,12 @@ class Bench {
         link: wanted.link,
         mtu: wanted.mtu,
         family,
+        forward: wanted.forward ?? [],
         paths,
       });
       try {
-        const values = await wanted.measure({ container, peer, running, family, seconds, idleSeconds });
+        const ends = endsOf(wanted.path, subject, { outside, container, peer }, family);
+        const values = await wanted.measure({ ...ends, running, seconds, idleSeconds });
         const engineCpuSeconds = running.pids().reduce((sum, pid) => sum + cpuSeconds(pid), 0);
         return { ...about, values, engineCpuSeconds, readyMilliseconds: running.readyMilliseconds };
       } catch (cause) {
@@ -141,7 +147,7 @@ class Bench {
 function plan(cases: readonly Case[], { subjects, repeat }: Options): Step[] {
   return cases.flatMap((wanted) => {
     const rounds = wanted.name === "idle" ? 1 : repeat;
-    const usable = subjects.filter((subject) => subject !== "direct" || wanted.enginesOnly !== true);
+    const usable = subjects.filter((subject) => wanted.without?.includes(subject) !== true);
     const one = (_: unknown, round: number): Step[] =>
       usable.map((subject) => ({ case: wanted, subject, round: round + 1 }));
     return Array.from({ length: rounds }, one).flat();

@@ -24,6 +24,8 @@ export interface Request {
   readonly link: LinkOptions;
   readonly mtu: number;
   readonly family: 4 | 6;
+  /** Ports to forward, as words of the command line. */
+  readonly forward: readonly string[];
   readonly paths: Paths;
 }
 
@@ -74,21 +76,23 @@ interface Engine {
 
 const ENGINES: Readonly<Record<Exclude<Subject, "direct">, Engine>> = {
   bucatini: {
-    command: ({ paths, mtu, container }) => [
+    command: ({ paths, mtu, forward, container }) => [
       paths.bucatini,
       "attach",
       "--mtu",
       String(mtu),
+      ...forward,
       String(container.pid),
     ],
     isReady: (child) => child.status() === 0,
   },
   pasta: {
-    // Without port forwarding, as a container that publishes nothing.
     command: (request) => {
-      const noForwards = ["-t", "none", "-u", "none", "-T", "none", "-U", "none"];
+      // It forwards what it finds unless it is told not to.
+      const others = ["-t", "-u", "-T", "-U"].filter((option) => !request.forward.includes(option));
+      const ports = [...request.forward, ...others.flatMap((option) => [option, "none"])];
       const link = ["--config-net", "--mtu", String(request.mtu), "--pid", pidFile(request)];
-      return [request.paths.pasta, ...link, ...noForwards, String(request.container.pid)];
+      return [request.paths.pasta, ...link, ...ports, String(request.container.pid)];
     },
     isReady: (_, request) => contents(pidFile(request)) !== "",
   },
