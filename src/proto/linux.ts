@@ -14,6 +14,7 @@ export const Errno = {
   ENOPROTOOPT: 92,
   EADDRINUSE: 98,
   ENETUNREACH: 101,
+  ECONNABORTED: 103,
   ENOBUFS: 105,
   ETIMEDOUT: 110,
   ECONNREFUSED: 111,
@@ -22,7 +23,7 @@ export const Errno = {
 } as const;
 
 /** Bits of an event (linux/eventpoll.h). */
-export const EpollEvent = { In: 0x001, Out: 0x004, Error: 0x008, Hangup: 0x010 } as const;
+export const EpollEvent = { In: 0x001, Urgent: 0x002, Out: 0x004, Error: 0x008, Hangup: 0x010 } as const;
 
 /** Where an error in the queue comes from (linux/errqueue.h). */
 export const ErrorOrigin = { Local: 1, Icmp: 2, Icmp6: 3 } as const;

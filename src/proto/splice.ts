@@ -1,0 +1,328 @@
+/**
+ * TCP between the two loopbacks, past the TAP: what one socket of a flow receives goes into a pipe, and out of it into
+ * the other socket, without a copy (splice(2)).
+ *
+ * A direction is named by the side its bytes come from. Its pipe is taken when there are bytes to move and given back
+ * as soon as it is empty, so a direction that has a pipe is one whose receiver does not take more: it waits for
+ * EPOLLOUT of that socket, and reads nothing meanwhile. An idle connection costs two descriptors.
+ *
+ * Events only mark what may be tried; `#turn` tries it, and `#settle` alone decides, from the state that is left, what
+ * ends. So the order of events, and events that are out of date, do not matter.
+ *
+ * What `fillPipe` says with urgent data about (SO_OOBINLINE; tcp_read_sock() and tcp_splice_read() in net/ipv4/tcp.c):
+ * it stops before the urgent byte, and then says -EAGAIN, or 0 as at the end when the peer's FIN is there too, until
+ * that byte has been received in another way. EPOLLPRI tells of such a byte, but may come later than the 0. So 0 and
+ * errors are never believed before `fillPipeByte` has found nothing; -EAGAIN is, unless EPOLLPRI was seen.
+ */
+import { Count } from "../base/counters.ts";
+import { FlowState, FlowType, Pif } from "../flow/state.ts";
+import { FlowQueue } from "../flow/queue.ts";
+import {
+  isMapped,
+  NO_FLOW,
+  sidePif,
+  SideWord,
+  TARGET,
+  wordsOf,
+  type FlowIndex,
+  type SideIndex,
+} from "../flow/table.ts";
+import { RateLimit } from "../log/rate-limit.ts";
+import type { Fd, Pipe } from "./host.ts";
+import { EpollEvent, Errno } from "./linux.ts";
+import type { Net } from "./net.ts";
+import type { FlowHandler } from "./stack.ts";
+
+/** State of one side's socket. */
+const SideFlag = {
+  /** The socket does not exist yet, or its connect has not ended. Of the target side only. */
+  Connecting: 1 << 0,
+  /** There may be something to receive, an end or an error. */
+  Readable: 1 << 1,
+  /** It has received urgent data once. */
+  Urgent: 1 << 2,
+  /** Everything was received, and then the end of the stream. */
+  Ended: 1 << 3,
+  /** The other side's end was passed on to it. */
+  Shut: 1 << 4,
+  /** It was reset or has failed: it takes nothing more, but what it received before may still be there. */
+  Broken: 1 << 5,
+} as const;
+
+/** What a direction may move in one turn, so that others get theirs. */
+const TURN_BYTES = 1024 * 1024;
+/** Pause before another try to get a pipe where there was none. */
+const PIPE_RETRY_MS = 20;
+const NONE = -1;
+
+export class Splice implements FlowHandler {
+  readonly #net: Net;
+  /* Columns by side. */
+  /** Bits of SideFlag. */
+  readonly #flags: Uint8Array;
+  readonly #fds: Int32Array;
+  /** The pipe with bytes from this side, or NONE. */
+  readonly #pipes: Int32Array;
+  /** Bytes in that pipe. */
+  readonly #held: Int32Array;
+  readonly #ready: FlowQueue;
+  /** Flows for whose target there was no socket: IPv4, IPv6. */
+  readonly #waiting: readonly [FlowQueue, FlowQueue];
+  readonly #warnings = new RateLimit();
+
+  constructor(net: Net) {
+    const { capacity } = net.flows;
+    this.#net = net;
+    this.#flags = new Uint8Array(2 * capacity);
+    this.#fds = new Int32Array(2 * capacity);
+    this.#pipes = new Int32Array(2 * capacity);
+    this.#held = new Int32Array(2 * capacity);
+    this.#ready = new FlowQueue(capacity);
+    this.#waiting = [new FlowQueue(capacity), new FlowQueue(capacity)];
+  }
+
+  /**
+   * Takes over a flow in state TGT whose target is a socket of the host's or the container's network namespace, and
+   * the connection `fd` that was accepted for it. It is reset when the target cannot be reached.
+   */
+  open(flow: FlowIndex, fd: Fd): void {
+    const { flows, counters, host } = this.#net;
+    const from = flow << 1;
+    flows.setType(flow, FlowType.TcpSplice);
+    flows.activate(flow);
+    counters.add(Count.flowsOpened);
+    this.#begin(from, fd, 0);
+    this.#begin(from | TARGET, NONE, SideFlag.Connecting);
+    if (host.watch(fd, from) < 0) this.#close(flow, true);
+    else if (!this.#connect(flow)) this.#waiting[this.#isV6(flow) ? 1 : 0].add(flow);
+  }
+
+  /** There are sockets in the container's namespace again. */
+  insideReady(): void {
+    for (const queue of this.#waiting) {
+      for (let flow = queue.first; flow !== NO_FLOW; flow = queue.first) {
+        if (this.#isOpen(flow) && this.#fds[(flow << 1) | TARGET] === NONE && !this.#connect(flow)) break;
+        queue.take();
+      }
+    }
+  }
+
+  socketEvent(side: SideIndex, events: number): void {
+    const flags = this.#flags;
+    const target = side | TARGET;
+    if ((events & EpollEvent.Urgent) !== 0) flags[side] |= SideFlag.Urgent;
+    if ((events & EpollEvent.Error) !== 0) flags[side] |= SideFlag.Broken;
+    if ((events & ~EpollEvent.Out) !== 0) flags[side] |= SideFlag.Readable;
+    if ((flags[target] & SideFlag.Connecting) !== 0) {
+      if (side !== target || (events & (EpollEvent.Out | EpollEvent.Error)) === 0) return;
+      flags[target] &= ~SideFlag.Connecting;
+      if ((events & EpollEvent.Error) !== 0) this.#net.counters.add(Count.dropConnectFailed);
+    }
+    this.#ready.add(side >> 1);
+  }
+
+  /** Gives every ready flow a turn. */
+  service(): void {
+    for (let left = this.#ready.length; left > 0; left--) {
+      const flow = this.#ready.take();
+      if (this.#isOpen(flow)) this.#turn(flow);
+    }
+  }
+
+  get isBusy(): boolean {
+    return this.#ready.length > 0;
+  }
+
+  /** It is time to try again to get a pipe. */
+  timer(flow: FlowIndex): void {
+    this.#ready.add(flow);
+  }
+
+  /** Ends all connections; nobody shall take a cut stream for a complete one. */
+  shutdown(): void {
+    const { flows } = this.#net;
+    flows.forEach((flow) => {
+      if (flows.type[flow] === FlowType.TcpSplice) this.#close(flow, true);
+    });
+  }
+
+  /** A row in a queue may have become that of another flow. */
+  #isOpen(flow: FlowIndex): boolean {
+    const { flows } = this.#net;
+    return (
+      flows.state[flow] === FlowState.Active &&
+      flows.type[flow] === FlowType.TcpSplice &&
+      flows.closed[flow] === 0
+    );
+  }
+
+  #isV6(flow: FlowIndex): boolean {
+    return !isMapped(this.#net.flows.sides, wordsOf((flow << 1) | TARGET) + SideWord.Endpoint);
+  }
+
+  #begin(side: SideIndex, fd: Fd, flags: number): void {
+    this.#fds[side] = fd;
+    this.#flags[side] = flags;
+    this.#pipes[side] = NONE;
+    this.#held[side] = 0;
+  }
+
+  /** Opens the target's socket and connects it; false when it has to wait for a socket. */
+  #connect(flow: FlowIndex): boolean {
+    const { flows, host, counters, log } = this.#net;
+    const target = (flow << 1) | TARGET;
+    const isInside = sidePif(flows.sides, wordsOf(target)) === Pif.Splice;
+    const fd = host.openTcp(this.#isV6(flow), isInside ? Pif.Splice : Pif.Host);
+    if (fd === -Errno.EAGAIN) return false;
+    if (fd < 0) {
+      counters.add(Count.dropSocketLimit);
+      if (this.#warnings.allow(host.nowMs)) {
+        const { suppressed } = this.#warnings;
+        log.warn("no further socket can be opened: connections are reset", { errno: -fd, suppressed });
+      }
+      this.#close(flow, true);
+      return true;
+    }
+    this.#fds[target] = fd;
+    let result = host.watch(fd, target);
+    if (result >= 0) result = host.connect(fd, flow);
+    if (result >= 0) {
+      this.#flags[target] &= ~SideFlag.Connecting;
+      this.#ready.add(flow);
+    } else if (result !== -Errno.EINPROGRESS) {
+      counters.add(Count.dropConnectFailed);
+      this.#close(flow, true);
+    }
+    return true;
+  }
+
+  #turn(flow: FlowIndex): void {
+    const from = flow << 1;
+    const to = from | TARGET;
+    if ((this.#flags[to] & SideFlag.Connecting) !== 0) return;
+    this.#net.timers.disarm(flow);
+    this.#move(from);
+    this.#move(to);
+    this.#settle(flow);
+    if (this.#net.flows.closed[flow] === 0 && (this.#canMove(from) || this.#canMove(to))) {
+      this.#ready.add(flow);
+    }
+  }
+
+  /** Whether this side may give more, as far as is known. */
+  #canRead(side: SideIndex): boolean {
+    return (this.#flags[side] & (SideFlag.Readable | SideFlag.Ended)) === SideFlag.Readable;
+  }
+
+  /** Whether the direction waits for a turn, and neither for its receiver nor, with the timer, for a pipe. */
+  #canMove(side: SideIndex): boolean {
+    if (!this.#canRead(side) || this.#pipes[side] !== NONE) return false;
+    return (this.#flags[side ^ 1] & SideFlag.Broken) === 0 && !this.#net.timers.isArmed(side >> 1);
+  }
+
+  /** Moves bytes until there are no more, the receiver takes no more or the budget is used up. */
+  #move(side: SideIndex): void {
+    let budget = TURN_BYTES;
+    while ((this.#flags[side ^ 1] & SideFlag.Broken) === 0) {
+      if (this.#pipes[side] === NONE) {
+        if (budget <= 0 || !this.#canRead(side) || !this.#fill(side)) return;
+        budget -= this.#held[side];
+      }
+      if (!this.#drain(side)) return;
+    }
+  }
+
+  /** Takes a pipe and fills it; false, and without a pipe, when there is nothing. */
+  #fill(side: SideIndex): boolean {
+    const { host, timers } = this.#net;
+    const flags = this.#flags;
+    const pipe = host.takePipe();
+    if (pipe < 0) {
+      // No reason to break a connection: others will give theirs back.
+      timers.arm(side >> 1, host.nowMs + PIPE_RETRY_MS);
+      return false;
+    }
+    const bytes = this.#receive(side, pipe);
+    if (bytes > 0) {
+      this.#pipes[side] = pipe;
+      this.#held[side] = bytes;
+      return true;
+    }
+    host.givePipe(pipe, true);
+    flags[side] &= ~SideFlag.Readable;
+    // A socket says this behind an error as well.
+    if (bytes === 0 && (flags[side] & SideFlag.Broken) === 0) flags[side] |= SideFlag.Ended;
+    return false;
+  }
+
+  /** Fills a pipe, with the urgent byte if that is next: bytes, 0 at the end, or -errno. */
+  #receive(side: SideIndex, pipe: Pipe): number {
+    const { host } = this.#net;
+    const fd = this.#fds[side];
+    const bytes = host.fillPipe(pipe, fd);
+    if (bytes > 0) return bytes;
+    if (bytes === -Errno.EAGAIN && (this.#flags[side] & SideFlag.Urgent) === 0) return bytes;
+    if (bytes < 0 && bytes !== -Errno.EAGAIN) this.#flags[side] |= SideFlag.Broken;
+    return host.fillPipeByte(pipe, fd);
+  }
+
+  /** Empties the pipe into the receiver and gives it back; false when the receiver takes no more. */
+  #drain(side: SideIndex): boolean {
+    const { host } = this.#net;
+    const to = side ^ 1;
+    while (this.#held[side] > 0) {
+      const bytes = host.drainPipe(this.#pipes[side], this.#fds[to], this.#held[side]);
+      if (bytes === -Errno.EAGAIN) return false;
+      if (bytes <= 0) {
+        this.#flags[to] |= SideFlag.Broken | SideFlag.Readable;
+        return false;
+      }
+      this.#held[side] -= bytes;
+    }
+    host.givePipe(this.#pipes[side], true);
+    this.#pipes[side] = NONE;
+    return true;
+  }
+
+  /** After any moving: passes on ends, and ends the flow when nothing is left to be done. */
+  #settle(flow: FlowIndex): void {
+    const from = flow << 1;
+    const to = from | TARGET;
+    this.#passEnd(from);
+    this.#passEnd(to);
+    if ((this.#flags[from] & this.#flags[to] & SideFlag.Shut) !== 0) this.#close(flow, false);
+    else if (this.#isLost(from) || this.#isLost(to)) this.#close(flow, true);
+  }
+
+  /** Ends the stream of the other side, when everything before this side's end is in its socket. */
+  #passEnd(side: SideIndex): void {
+    const to = side ^ 1;
+    const flags = this.#flags;
+    if ((flags[side] & SideFlag.Ended) === 0 || this.#pipes[side] !== NONE) return;
+    if ((flags[to] & (SideFlag.Shut | SideFlag.Broken)) !== 0) return;
+    const result = this.#net.host.shutdownWrite(this.#fds[to]);
+    flags[to] |= result < 0 ? SideFlag.Broken | SideFlag.Readable : SideFlag.Shut;
+  }
+
+  /** Whether the side is broken and what it said before has been passed on, or cannot be. */
+  #isLost(side: SideIndex): boolean {
+    if ((this.#flags[side] & SideFlag.Broken) === 0) return false;
+    const isPassedOn = this.#pipes[side] === NONE && !this.#canRead(side);
+    return isPassedOn || (this.#flags[side ^ 1] & SideFlag.Broken) !== 0;
+  }
+
+  /** Ends a flow; with `abort` both peers see a reset. */
+  #close(flow: FlowIndex, abort: boolean): void {
+    const { host, flows, timers, counters } = this.#net;
+    for (let side = flow << 1; side <= ((flow << 1) | TARGET); side++) {
+      if (this.#pipes[side] !== NONE) host.givePipe(this.#pipes[side], false);
+      const fd = this.#fds[side];
+      if (fd !== NONE && abort) host.closeReset(fd);
+      else if (fd !== NONE) host.close(fd);
+      this.#begin(side, NONE, 0);
+    }
+    timers.disarm(flow);
+    flows.close(flow);
+    counters.add(Count.flowsClosed);
+  }
+}
