@@ -55,6 +55,11 @@ export const isUnicast = (words: Uint32Array, at = 0): boolean =>
 export const sameIp = (a: Uint32Array, aAt: number, b: Uint32Array, bAt: number): boolean =>
   a[aAt + 3] === b[bAt + 3] && a[aAt + 2] === b[bAt + 2] && a[aAt + 1] === b[bAt + 1] && a[aAt] === b[bAt];
 
+/** Copies an address. */
+export function copyIp(to: Uint32Array, toAt: number, from: Uint32Array, fromAt: number): void {
+  for (let i = 0; i < IP_WORDS; i++) to[toAt + i] = from[fromAt + i];
+}
+
 /** The address for an IPv4 address as a number in host order. */
 export const ipv4Words = (value: number): Uint32Array => Uint32Array.of(0, 0, MAPPED, value);
 

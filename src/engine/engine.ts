@@ -1,8 +1,8 @@
 /** One engine: puts kernel objects and protocols together and owns every lifetime. */
-import { parseIp, parseMac } from "../base/address.ts";
+import { IP_WORDS, parseIp, parseMac } from "../base/address.ts";
 import { Counters } from "../base/counters.ts";
 import type { FamilyPlan } from "../config/network-plan.ts";
-import type { AdvertiseOptions, EngineOptions, PortOptions, RuleOptions } from "../config/options.ts";
+import type { AdvertiseOptions, EngineOptions, PortOptions } from "../config/options.ts";
 import { describeTransition } from "../flow/describe.ts";
 import { FlowTable } from "../flow/table.ts";
 import { TimerWheel } from "../flow/timers.ts";
@@ -60,7 +60,7 @@ export function buildEngine(options: EngineOptions, log: Log, offloads: number, 
     timers: new TimerWheel(capacity, host.nowMs),
     counters: new Counters(),
     link,
-    rules: buildRules(options.rules, link),
+    rules: buildRules(options, link),
     listeners: new Listeners((fd) => host.close(fd)),
     ports: portPolicy(options.ports),
     log,
@@ -104,20 +104,29 @@ const buildAdvertise = ({ resolvers, searchDomains }: AdvertiseOptions): RouterO
 function buildFamily(plan: FamilyPlan): FamilyLink {
   return {
     enabled: plan.enabled,
-    ours: parseIp(plan.ours) ?? new Uint32Array(4),
+    ours: parseIp(plan.ours) ?? new Uint32Array(IP_WORDS),
     assigned: addresses(plan.addresses.map((planned) => planned.address)),
   };
 }
 
-function buildRules(rules: RuleOptions, link: Link): AddressRules {
-  const family = (version: 4 | 6): FamilyRules => ({
-    mapHostLoopback: address(rules[`mapHostLoopback${version}`]),
-    mapGuest: address(rules[`mapGuest${version}`]),
-    guest: link[`v${version}`].assigned[0],
-    dnsMatch: address(rules[`dnsMatch${version}`]),
-    outbound: address(rules[`outbound${version}`]),
-    outboundInterface: rules[`outboundInterface${version}`],
-  });
+function buildRules({ rules, plan, interface: inside }: EngineOptions, link: Link): AddressRules {
+  const family = (version: 4 | 6): FamilyRules => {
+    const { ours, assigned } = link[`v${version}`];
+    const { gateway, pinnedAddresses } = plan[`ipv${version}`];
+    return {
+      ours,
+      gateway: address(gateway),
+      assigned,
+      seen: Uint32Array.from({ length: IP_WORDS }, (_, i) => assigned[0]?.[i] ?? 0),
+      seenLinkLocal: (version === 6 ? address(inside.linkLocal) : undefined) ?? new Uint32Array(IP_WORDS),
+      isFixed: pinnedAddresses,
+      mapHostLoopback: address(rules[`mapHostLoopback${version}`]),
+      mapGuest: address(rules[`mapGuest${version}`]),
+      dnsMatch: address(rules[`dnsMatch${version}`]),
+      outbound: address(rules[`outbound${version}`]),
+      outboundInterface: rules[`outboundInterface${version}`],
+    };
+  };
   return {
     v4: family(4),
     v6: family(6),

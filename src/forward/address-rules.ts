@@ -3,7 +3,7 @@
  * its target. Order matters: DNS first, because a gateway that is also the resolver must not be shadowed by
  * the mapping to the host's loopback.
  */
-import { isLoopback, sameIp } from "../base/address.ts";
+import { copyIp, isLinkLocal, isLoopback, isUnicast, isUnspecified, sameIp } from "../base/address.ts";
 import { isMapped, MAPPED, packKind, packPorts, sideProtocol, SideWord } from "../flow/table.ts";
 import { Pif } from "../flow/state.ts";
 import { IpProtocol } from "../wire/ipv4.ts";
@@ -11,14 +11,24 @@ import { IpProtocol } from "../wire/ipv4.ts";
 /** An address as four big-endian words, IPv4 mapped into IPv6; see base/address.ts. */
 export type Address = Uint32Array;
 
-/** The rules of one address family. `undefined` switches a rule off. */
+/** The addresses of one family and what they stand for. `undefined` switches a rule off. */
 export interface FamilyRules {
+  /** Our address on the link; IPv6: link-local. */
+  ours: Address;
+  /** The container's default gateway, which is us as well. */
+  gateway: Address | undefined;
+  /** The container's addresses as configured, the most important one first. */
+  assigned: readonly Address[];
+  /** Where the container was heard last, where flows to it go: at first `assigned[0]`. All zero while not known. */
+  readonly seen: Address;
+  /** The same of its link-local address; IPv6 only. */
+  readonly seenLinkLocal: Address;
+  /** The container's address was given: whatever is heard, `seen` stays. */
+  isFixed: boolean;
   /** Inside, this address means the host's loopback. */
   mapHostLoopback: Address | undefined;
-  /** Inside, this address means the address that container and host share. */
+  /** Inside, this address means the address that container and host share, `assigned[0]`. */
   mapGuest: Address | undefined;
-  /** The container's own address, the meaning of `mapGuest`. */
-  guest: Address | undefined;
   /** Inside, this address is the resolver. */
   dnsMatch: Address | undefined;
   /** Source address of sockets outside, else the kernel's choice. */
@@ -72,7 +82,7 @@ export function outboundTarget(
   let target: Address | undefined;
   if (server !== undefined && isDnsForward(family, key)) target = server;
   else if (matches(family.mapHostLoopback, key)) target = v6 ? LOOPBACK_V6 : LOOPBACK_V4;
-  else if (matches(family.mapGuest, key)) target = family.guest;
+  else if (matches(family.mapGuest, key)) target = family.assigned[0];
   // The far party of the host side is what the container took for us.
   for (let i = 0; i < 4; i++) key[SideWord.Endpoint + i] = target?.[i] ?? key[SideWord.Ours + i];
   const toV6 = !isMapped(key, SideWord.Endpoint);
@@ -90,9 +100,29 @@ export function outboundTarget(
 export function insideAddress(rules: AddressRules, address: Uint32Array, at: number): Address | undefined {
   const v6 = !isMapped(address, at);
   const family = familyRules(rules, v6);
-  if (isLoopback(address, at)) return family.mapHostLoopback;
-  if (family.guest !== undefined && sameIp(address, at, family.guest, 0)) return family.mapGuest;
-  return undefined;
+  if (sameIp(address, at, v6 ? LOOPBACK_V6 : LOOPBACK_V4, 0)) return family.mapHostLoopback;
+  const shared = family.assigned[0] as Address | undefined;
+  return shared !== undefined && sameIp(address, at, shared, 0) ? family.mapGuest : undefined;
+}
+
+/**
+ * Tells whether the container can answer to this address of the host: an answer to one of its own addresses would
+ * never leave it, and neither would one to a loopback address.
+ */
+export function isAccessible(family: FamilyRules, address: Uint32Array, at: number): boolean {
+  if (isLoopback(address, at) || isUnspecified(address, at)) return false;
+  if (sameIp(address, at, family.seen, 0) || sameIp(address, at, family.seenLinkLocal, 0)) return false;
+  for (const assigned of family.assigned) if (sameIp(assigned, 0, address, at)) return false;
+  return true;
+}
+
+/** Notes that the container speaks from this address; all zero, a group and everybody are nobody's address. */
+export function noteSeen(family: FamilyRules, words: Uint32Array, at: number): void {
+  if (!isUnicast(words, at)) return;
+  const isLocal = !isMapped(words, at) && isLinkLocal(words, at);
+  if (isLocal) copyIp(family.seenLinkLocal, 0, words, at);
+  // A link-local address is better than none.
+  if (isLocal ? isUnspecified(family.seen) : !family.isFixed) copyIp(family.seen, 0, words, at);
 }
 
 const LOOPBACK_V4: Address = Uint32Array.of(0, 0, MAPPED, LOOPBACK_4);

@@ -6,7 +6,7 @@
 import { isIpv4, isUnicast, isUnspecified, sameIp, isLoopback } from "../base/address.ts";
 import { Count } from "../base/counters.ts";
 import { endpointPort, oursPort, SideWord, sideProtocol, type FlowIndex } from "../flow/table.ts";
-import { type Address, insideAddress } from "../forward/address-rules.ts";
+import { type Address, familyRules, insideAddress, isAccessible } from "../forward/address-rules.ts";
 import { ICMP4_LENGTH, Icmp4Type, Icmp4Unreachable, writeIcmp4Echo, writeIcmp4Error } from "../wire/icmp4.ts";
 import {
   ICMP6_LENGTH,
@@ -20,7 +20,6 @@ import { IPV4_LENGTH, writeIpv4 } from "../wire/ipv4.ts";
 import { IPV6_LENGTH, writeIpv6 } from "../wire/ipv6.ts";
 import { UDP_LENGTH, writeUdp } from "../wire/udp.ts";
 import { Errno, ErrorOrigin } from "./linux.ts";
-import type { FamilyLink } from "./link.ts";
 import type { Net } from "./net.ts";
 import type { Output } from "./output.ts";
 import { hostWords, tapWords } from "./sides.ts";
@@ -200,7 +199,7 @@ function unreachable6(errno: number): number {
  * nothing the container could have heard from.
  */
 function offender(net: Net, flow: FlowIndex, words: number): Address | undefined {
-  const { flows, host, rules, link } = net;
+  const { flows, host, rules } = net;
   const address = host.error.offender;
   const v4 = isIpv4(flows.sides, words);
   if (isUnspecified(address) || isIpv4(address) !== v4) return undefined;
@@ -208,14 +207,9 @@ function offender(net: Net, flow: FlowIndex, words: number): Address | undefined
   const inside = insideAddress(rules, address, 0);
   if (inside !== undefined) return inside;
   if (isLoopback(address, 0)) return undefined;
-  const family = v4 ? link.v4 : link.v6;
+  const family = familyRules(rules, !v4);
   // The host has the container's address too; what comes from there would be refused inside.
-  return isAssigned(family, address) ? family.ours : address;
-}
-
-function isAssigned(family: FamilyLink, address: Address): boolean {
-  for (const assigned of family.assigned) if (sameIp(assigned, 0, address, 0)) return true;
-  return false;
+  return isAccessible(family, address, 0) ? address : family.ours;
 }
 
 const scratch: Address = new Uint32Array(4);

@@ -2,10 +2,11 @@
  * Frames from the container: checks Ethernet and IP, notes who speaks, and hands the packet to its protocol.
  * Anything that is not right moves one drop counter and goes no further.
  */
-import { isLoopback, isUnspecified } from "../base/address.ts";
+import { isLoopback, isUnspecified, sameIp } from "../base/address.ts";
 import { Count } from "../base/counters.ts";
 import { isMapped, MAPPED, packKind, SideWord } from "../flow/table.ts";
 import { Pif } from "../flow/state.ts";
+import { noteSeen } from "../forward/address-rules.ts";
 import { describeFrame } from "../wire/describe.ts";
 import { ETHERNET_LENGTH, EtherType, etherType } from "../wire/ethernet.ts";
 import {
@@ -142,11 +143,13 @@ export class Input {
 
   /** Hands `[at, end)` to its protocol; `icmp` is the family's control protocol. */
   #upper(protocol: number, at: number, end: number, icmp: number): void {
-    const { counters, flows } = this.#net;
+    const { counters, flows, rules } = this.#net;
     const key = flows.key;
     if (isLoopback(key, SideWord.Ours) || isLoopback(key, SideWord.Endpoint)) {
       return counters.add(Count.dropIpAddress);
     }
+    const family = icmp === IpProtocol.Icmp ? rules.v4 : rules.v6;
+    if (!sameIp(key, SideWord.Endpoint, family.seen, 0)) noteSeen(family, key, SideWord.Endpoint);
     // Nobody can be answered at the unspecified address; only neighbour discovery speaks from it.
     if (protocol !== IpProtocol.Icmp6 && isUnspecified(key, SideWord.Endpoint)) {
       return counters.add(Count.dropIpAddress);

@@ -8,9 +8,10 @@ import { FlowTable } from "../../src/flow/table.ts";
 import { TimerWheel } from "../../src/flow/timers.ts";
 import type { AddressRules, FamilyRules } from "../../src/forward/address-rules.ts";
 import { Listeners } from "../../src/forward/listeners.ts";
+import type { PortPolicy } from "../../src/forward/port-rule.ts";
 import type { Log } from "../../src/log/logger.ts";
 import { FRAGMENT_SLOT_LENGTH, FRAGMENT_SLOTS } from "../../src/proto/fragments.ts";
-import type { Link } from "../../src/proto/link.ts";
+import type { FamilyLink, Link } from "../../src/proto/link.ts";
 import { type ArenaPlan, type Net, OUT_LENGTH } from "../../src/proto/net.ts";
 import { describeFrame } from "../../src/wire/describe.ts";
 import { VNET_LENGTH } from "../../src/wire/vnet.ts";
@@ -38,7 +39,7 @@ export class FakeNet implements Net {
   readonly link: Link;
   readonly rules: AddressRules;
   readonly listeners: Listeners;
-  readonly ports = { splice: true, spliceOnly: false, hostLoopbackToContainer: false };
+  ports: PortPolicy = { splice: true, spliceOnly: false, hostLoopbackToContainer: false };
   readonly log: Log;
   readonly plan: ArenaPlan;
   readonly packet = { hopLimit: 64, dontFragment: true, segment: 0 };
@@ -64,7 +65,8 @@ export class FakeNet implements Net {
       offload,
       udpOffload,
     };
-    this.rules = { v4: noRules(), v6: noRules(), dnsServers: [] };
+    const { v4, v6 } = this.link;
+    this.rules = { v4: noRules(v4), v6: noRules(v6), dnsServers: [] };
     const note = (message: string): void => void this.messages.push(message);
     this.log = {
       traceOn: false,
@@ -113,10 +115,15 @@ export function ip(text: string): Uint32Array {
 
 const ignore = (): void => {};
 
-const noRules = (): FamilyRules => ({
+const noRules = ({ ours, assigned }: FamilyLink): FamilyRules => ({
+  ours,
+  gateway: undefined,
+  assigned,
+  seen: assigned[0].slice(),
+  seenLinkLocal: new Uint32Array(4),
+  isFixed: false,
   mapHostLoopback: undefined,
   mapGuest: undefined,
-  guest: undefined,
   dnsMatch: undefined,
   outbound: undefined,
   outboundInterface: undefined,
