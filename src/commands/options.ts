@@ -1,9 +1,10 @@
-/** The options of every command, and what `run` and `attach` are asked to do. Touches nothing of the system. */
+/** The options of every command, and what `run` and `attach` are asked to do. Changes nothing of the system. */
 import { basename, resolve } from "node:path";
 import { type OptionSpec, type ParsedArguments, usage } from "../config/command-line.ts";
 import { isEngineId } from "../config/engine-id.ts";
 import { NETWORK_OPTIONS, networkOptions } from "../config/from-cli.ts";
 import type { NetworkOptions } from "../config/options.ts";
+import { ephemeralPorts } from "../runtime/ephemeral-ports.ts";
 
 const LOG_FILE: OptionSpec = {
   name: "log-file",
@@ -117,7 +118,7 @@ function startRequest(parsed: ParsedArguments): StartRequest {
     throw usage(`--name ${name}: a name has 1 to 64 letters, digits, dots, dashes and underscores`);
   }
   return {
-    network: networkOptions(parsed),
+    network: networkOptions(parsed, ephemeralPorts()),
     ...(name !== undefined && { name }),
     ...(logFile !== undefined && { logFile: resolve(logFile) }),
   };

@@ -11,6 +11,8 @@ export interface OptionSpec {
   readonly value?: string;
   /** May be given more than once; otherwise the last one counts. */
   readonly repeatable?: boolean;
+  /** The value itself may hold commas; where several are written as one text, spaces are between them. */
+  readonly hasCommas?: boolean;
   readonly help: string;
 }
 

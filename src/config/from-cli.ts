@@ -1,6 +1,8 @@
 /** The options of `run` and `attach`, and what they mean. */
 import { isIpv4, parseIp } from "../base/address.ts";
 import { type OptionSpec, type ParsedArguments, usage } from "./command-line.ts";
+import { PORT_START_OPTIONS, portOptions } from "./port-options.ts";
+import type { PortRange } from "./port-spec.ts";
 import {
   DEFAULT_NETWORK,
   FLOWS_MAX,
@@ -59,14 +61,19 @@ export const NETWORK_OPTIONS: readonly OptionSpec[] = [
   },
   { name: "outbound", value: "ADDR", repeatable: true, help: "source address of connections outside" },
   { name: "outbound-if", value: "NAME", help: "interface that connections outside are bound to" },
+  ...PORT_START_OPTIONS,
   { name: "ra", help: "play an IPv6 router: answer router solicitations, and advertise unasked" },
   { name: "no-offload", help: "no checksum and segmentation offloads on the TAP" },
   { name: "flows", value: "N", help: "connections at the same time, at most" },
   { name: "log-level", value: "LEVEL", help: LOG_LEVELS.join(", ") },
 ];
 
-/** What the parsed options ask for. Throws USAGE. */
-export function networkOptions({ values }: ParsedArguments): NetworkOptions {
+/**
+ * What the parsed options ask for. Throws USAGE.
+ * @param ephemeral ports that the kernel gives to outgoing connections
+ */
+export function networkOptions(parsed: ParsedArguments, ephemeral: PortRange): NetworkOptions {
+  const { values } = parsed;
   const last = (name: string): string | undefined => values.get(name)?.at(-1);
   const all = (name: string): readonly string[] => values.get(name) ?? [];
   if (values.has("ipv4-only") && values.has("ipv6-only")) {
@@ -85,6 +92,7 @@ export function networkOptions({ values }: ParsedArguments): NetworkOptions {
     dnsHosts: all("dns-host").map((text) => parse("dns-host", text, hostAddress)),
     outbound: onePerFamily("outbound", all("outbound")),
     routerAdvertisements: values.has("ra"),
+    ports: portOptions(parsed, ephemeral),
     offload: !values.has("no-offload"),
   };
   const dnsForward = mapping("dns-forward", all("dns-forward"));
@@ -126,7 +134,10 @@ function checkFamilies(options: NetworkOptions): void {
   const mapped = [options.mapHostLoopback, options.mapGuest, options.dnsForward].flatMap((each) =>
     each === undefined || each === "none" ? [] : each,
   );
-  const given = [...options.addresses, ...options.gateways, ...options.outbound, ...mapped];
+  const ports = options.ports.rules
+    .flatMap(({ address, targetAddress }) => [targetAddress, address])
+    .filter((each) => each !== undefined);
+  const given = [...options.addresses, ...options.gateways, ...options.outbound, ...mapped, ...ports];
   const wrong = given.find((text) => isOfDisabledFamily(text, options));
   if (wrong === undefined) return;
   throw usage(

@@ -32,6 +32,9 @@ export const RESOLVER_6 = "fd62:7563:6174:696e::53";
 /** Who initiates: clients of the host ("host", options -t and -u) or the container's loopback ("container", -T, -U). */
 export type PortSide = "host" | "container";
 
+/** Rules of port forwarding that one container may have; a range of ports is one rule. */
+export const PORT_RULES_MAX = 4096;
+
 /** One rule of port forwarding as plain JSON; forward/port-rules.ts says what it does. */
 export interface PortRuleOptions {
   side: PortSide;

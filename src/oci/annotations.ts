@@ -6,7 +6,8 @@ const PREFIX = "org.bucatini.";
 
 /**
  * The annotations that are ours as arguments of a command line. One for an option without a value says true or
- * false; one for an option that may be repeated has its values between commas. Throws USAGE.
+ * false; one for an option that may be repeated has its values between commas, or between spaces
+ * when commas are part of them. Throws USAGE.
  */
 export function argumentsOf(
   annotations: Readonly<Record<string, string>>,
@@ -18,7 +19,8 @@ export function argumentsOf(
     const spec = specs.find((each) => each.name === name);
     if (spec === undefined) throw wrong(key, `there is no such option; take one of "bucatini help attach"`);
     if (spec.value === undefined) return isOn(key, text) ? [`--${name}`] : [];
-    const values = spec.repeatable === true ? text.split(",") : [text];
+    const values =
+      spec.repeatable === true ? text.trim().split(spec.hasCommas === true ? /\s+/ : ",") : [text];
     return values.map((value) => `--${name}=${value.trim()}`);
   });
 }

@@ -1,9 +1,11 @@
 import { expect, test } from "@jest/globals";
 import { parseArguments } from "../../../src/config/command-line.ts";
 import { NETWORK_OPTIONS, networkOptions, ofFamily } from "../../../src/config/from-cli.ts";
-import { DEFAULT_NETWORK, type NetworkOptions } from "../../../src/config/options.ts";
+import { portOption, printPortRule } from "../../../src/config/port-spec.ts";
+import { DEFAULT_NETWORK, DEFAULT_PORTS, type NetworkOptions } from "../../../src/config/options.ts";
 
-const ask = (...args: string[]): NetworkOptions => networkOptions(parseArguments(args, NETWORK_OPTIONS));
+const ask = (...args: string[]): NetworkOptions =>
+  networkOptions(parseArguments(args, NETWORK_OPTIONS), { first: 32_768, last: 60_999 });
 
 test("nothing asked for gives the defaults", () => {
   expect(ask()).toEqual(DEFAULT_NETWORK);
@@ -82,6 +84,42 @@ test("names and MAC addresses are those that Linux accepts", () => {
   for (const bad of ["", ".", "..", "a/b", "a:b", "a b", "0123456789abcdef"]) {
     expect(() => ask(`--ifname=${bad}`)).toThrow("not an interface name");
   }
+});
+
+test("ports are forwarded as asked, and none without being asked", () => {
+  expect(ask().ports).toEqual(DEFAULT_PORTS);
+  const { ports } = ask(
+    "-t",
+    "8080:80",
+    "--udp-ports=53",
+    "-t",
+    "8443,~9",
+    "-T=5432",
+    "--udp-ns",
+    "none",
+    "--freebind",
+  );
+  expect(ports.rules.map((rule) => `${portOption(rule)} ${printPortRule(rule)}`)).toEqual([
+    "-t 8080:80",
+    "-t 8443",
+    "-u 53",
+    "-T 5432",
+  ]);
+  expect(ports).toMatchObject({ splice: true, freebind: true, hostLoopbackToContainer: false });
+  expect(() => ask("-t", "80", "--tcp-ports", "none")).toThrow("cannot read -t: none contradicts");
+  expect(() => ask("-u", "1,x")).toThrow("cannot read -u: a port should stand here\n  1,x\n    ^");
+  expect(() => ask("-4", "-t", "[2001:db8::1]/80")).toThrow("2001:db8::1 is given, but --ipv4-only");
+  expect(() => ask("-6", "-t", "80:10.0.0.2")).toThrow("10.0.0.2 is given, but --ipv6-only");
+});
+
+test("the bypass between the loopbacks is off, alone or something between", () => {
+  expect(ask("--no-splice").ports.splice).toBe(false);
+  expect(ask("--splice-only").ports).toMatchObject({ spliceOnly: true, hostLoopbackToContainer: true });
+  expect(ask("--host-lo-to-ns-lo").ports).toMatchObject({ splice: true, hostLoopbackToContainer: true });
+  expect(() => ask("--no-splice", "--splice-only")).toThrow(
+    "--no-splice switches off what --splice-only needs",
+  );
+  expect(() => ask("--host-lo-to-ns-lo", "--no-splice")).toThrow("off what --host-lo-to-ns-lo needs");
 });
 
 test("a router advertises only where there is IPv6", () => {

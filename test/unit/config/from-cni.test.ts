@@ -66,6 +66,7 @@ test("every key sets what it says, in canonical form", () => {
     outbound: ["192.0.2.7"],
     outboundInterface: "wlan0",
     routerAdvertisements: true,
+    ports: DEFAULT_NETWORK.ports,
     offload: false,
     flows: 1024,
     logLevel: "debug",

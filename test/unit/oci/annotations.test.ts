@@ -26,6 +26,13 @@ test("options that may be repeated have commas; others keep theirs", () => {
   ).toEqual(["--address=10.0.0.2/24", "--address=2001:db8::2/64", "--log-file=/a,b"]);
 });
 
+test("specifications of ports have commas of their own, and spaces between them", () => {
+  expect(ask({ "org.bucatini.tcp-ports": " 80,~90  192.0.2.1/81" })).toEqual([
+    "--tcp-ports=80,~90",
+    "--tcp-ports=192.0.2.1/81",
+  ]);
+});
+
 test.each(["mtus", "", "name", "netns", "foreground", "hostname"])("org.bucatini.%s is refused", (name) => {
   expect(() => ask({ [`org.bucatini.${name}`]: "true" })).toThrow(
     `cannot use the annotation org.bucatini.${name}: there is no such option`,
