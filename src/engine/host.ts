@@ -11,16 +11,21 @@ import {
   sideProtocol,
   SideWord,
   TARGET,
+  sidePif,
   wordsOf,
   type FlowIndex,
   type FlowTable,
+  type SideIndex,
 } from "../flow/table.ts";
+import { Pif } from "../flow/state.ts";
 import type { Epoll } from "../kernel/epoll.ts";
 import { ErrorQueue } from "../kernel/error-queue.ts";
 import { Messages } from "../kernel/messages.ts";
 import { Peek } from "../kernel/peek.ts";
+import { Pipes } from "../kernel/pipes.ts";
 import * as socket from "../kernel/socket.ts";
-import type { Fd, Host, SocketError } from "../proto/host.ts";
+import type { Fd, Host, Pipe, SocketError } from "../proto/host.ts";
+import type { Inside } from "./inside.ts";
 
 export interface HostOptions {
   /** Memory that frames and payload live in; allocated by ffi/memory.ts. */
@@ -28,16 +33,20 @@ export interface HostOptions {
   tapFd: number;
   table: FlowTable;
   epoll: Epoll;
-  /** Kind of the epoll events of flows; their index is the flow. */
+  /** Kind of the epoll events of flows; their index is the side. */
   flowKind: number;
   /** Arena offset of ERROR_PAYLOAD_LENGTH bytes (kernel/error-queue.ts) that belong to the host. */
   errorAt: number;
-  /** Interface index that goes with link-local IPv6 addresses, or 0. */
+  /** Interface index that goes with link-local IPv6 addresses of the host, or 0. */
   scope: number;
+  /** The same in the container's network namespace. */
+  insideScope?: number;
   /** False to do without SO_PEEK_OFF. */
   peekOffset: boolean;
   /** Sockets have descriptors below this; the rest is for the engine itself. */
   fdLimit?: number;
+  /** Sockets in the container's network namespace; without it there are none. */
+  inside?: Inside | undefined;
 }
 
 /** A page of memory, the unit of `release`. */
@@ -48,6 +57,8 @@ const DATAGRAM_EVENTS = c.EPOLLIN | c.EPOLLET;
 
 const ANY_IPV4 = ipv4Words(0);
 const ANY_IPV6 = new Uint32Array(4);
+/** An address that nobody needs. */
+const LOCAL = new Uint32Array(4);
 
 export class KernelHost implements Host {
   readonly arena: Arena;
@@ -56,6 +67,7 @@ export class KernelHost implements Host {
   /** Changes when the template interface does. */
   scope: number;
   readonly error: SocketError;
+  readonly #insideScope: number;
   readonly peekOffset4: boolean;
   readonly peekOffset6: boolean;
   readonly #tapFd: number;
@@ -63,18 +75,25 @@ export class KernelHost implements Host {
   readonly #epoll: Epoll;
   readonly #flowKind: number;
   readonly #fdLimit: number;
+  readonly #inside: Inside | undefined;
+  readonly #pipes: Pipes;
   readonly #messages: Messages;
   readonly #errors: ErrorQueue;
   readonly #peek: Peek;
+  /** Local ports of unconnected sockets that have received something, by descriptor; 0: not asked for yet. */
+  #localPorts: Uint16Array = new Uint16Array(1024);
 
   constructor(options: HostOptions) {
     this.arena = options.arena;
     this.scope = options.scope;
+    this.#insideScope = options.insideScope ?? 0;
+    this.#inside = options.inside;
     this.#tapFd = options.tapFd;
     this.#table = options.table;
     this.#epoll = options.epoll;
     this.#flowKind = options.flowKind;
     this.#fdLimit = options.fdLimit ?? Infinity;
+    this.#pipes = new Pipes(this.#fdLimit);
     this.#messages = new Messages(options.arena);
     this.#errors = new ErrorQueue(options.arena, options.errorAt);
     this.#peek = new Peek(options.arena, options.peekOffset);
@@ -87,14 +106,22 @@ export class KernelHost implements Host {
     return write(this.#tapFd, this.arena.address + at, length);
   }
 
-  openTcp(v6: boolean): Fd {
-    return this.adoptTcp(this.#limited(socket.openTcp(v6)), v6);
+  openTcp(v6: boolean, pif: Pif): Fd {
+    if (pif === Pif.Splice) return this.#limited(this.#takeInside(v6, c.IPPROTO_TCP));
+    const fd = this.#limited(socket.openTcp(v6));
+    if (fd >= 0) this.#peek.start(fd);
+    return fd;
   }
-  openUdp(v6: boolean): Fd {
+  openUdp(v6: boolean, pif: Pif): Fd {
+    if (pif === Pif.Splice) return this.#limited(this.#takeInside(v6, c.IPPROTO_UDP));
     return this.#limited(socket.openUdp(v6));
   }
   openPing(v6: boolean): Fd {
     return this.#limited(socket.openPing(v6));
+  }
+
+  #takeInside(v6: boolean, protocol: number): Fd {
+    return this.#inside === undefined ? -c.EPERM : this.#inside.take(v6, protocol);
   }
 
   /** The kernel gives the lowest descriptor that is free: one beyond the limit means that all below are in use. */
@@ -104,15 +131,17 @@ export class KernelHost implements Host {
     return -c.EMFILE;
   }
 
-  /** Makes a TCP socket that came from elsewhere, such as accept(2), ready for `peek`: the same descriptor. */
-  adoptTcp(fd: Fd, v6: boolean): Fd {
+  accept(listener: Fd): Fd {
+    const { key } = this.#table;
+    const fd = this.#limited(socket.accept(listener, key, SideWord.Endpoint));
     if (fd < 0) return fd;
-    const result = this.#peek.start(fd, v6);
-    // Should the engine be killed, nobody shall take a cut stream for a complete one.
-    if (result >= 0) socket.setResetOnClose(fd, true);
-    if (result >= 0) return fd;
-    close(fd);
-    return result;
+    const port = socket.localAddress(fd, key, SideWord.Ours);
+    key[SideWord.Ports] = packPorts(port, key[SideWord.Ports]);
+    return fd;
+  }
+  preparePeek(fd: Fd): number {
+    this.#peek.start(fd);
+    return 0;
   }
 
   bind(fd: Fd, flow: FlowIndex): number {
@@ -120,10 +149,11 @@ export class KernelHost implements Host {
     const words = wordsOf((flow << 1) | TARGET);
     const ours = words + SideWord.Ours;
     const port = oursPort(sides, words);
-    if (!isUnspecified(sides, ours)) return socket.bind(fd, sides, ours, port, this.scope);
+    const scope = this.#scopeOf(words);
+    if (!isUnspecified(sides, ours)) return socket.bind(fd, sides, ours, port, scope);
     if (port === 0) return 0;
     const any = isIpv4(sides, words + SideWord.Endpoint) ? ANY_IPV4 : ANY_IPV6;
-    return socket.bind(fd, any, 0, port, this.scope);
+    return socket.bind(fd, any, 0, port, scope);
   }
   bindToDevice(fd: Fd, name: string): number {
     return socket.bindToDevice(fd, name);
@@ -132,7 +162,11 @@ export class KernelHost implements Host {
     const { sides } = this.#table;
     const words = wordsOf((flow << 1) | TARGET);
     const port = isPing(sideProtocol(sides, words)) ? 0 : endpointPort(sides, words);
-    return socket.connect(fd, sides, words + SideWord.Endpoint, port, this.scope);
+    return socket.connect(fd, sides, words + SideWord.Endpoint, port, this.#scopeOf(words));
+  }
+  /** The interface index for link-local addresses of the side whose words start at `words`. */
+  #scopeOf(words: number): number {
+    return sidePif(this.#table.sides, words) === Pif.Splice ? this.#insideScope : this.scope;
   }
   readLocal(fd: Fd, flow: FlowIndex): number {
     const { sides } = this.#table;
@@ -142,12 +176,13 @@ export class KernelHost implements Host {
     sides[words + SideWord.Ports] = packPorts(port, endpointPort(sides, words));
     return 0;
   }
-  watch(fd: Fd, flow: FlowIndex): number {
-    const protocol = sideProtocol(this.#table.sides, wordsOf((flow << 1) | TARGET));
+  watch(fd: Fd, side: SideIndex): number {
+    const protocol = sideProtocol(this.#table.sides, wordsOf(side));
     const events = protocol === c.IPPROTO_TCP ? STREAM_EVENTS : DATAGRAM_EVENTS;
-    return this.#epoll.add(fd, events, this.#flowKind, flow);
+    return this.#epoll.add(fd, events, this.#flowKind, side);
   }
   close(fd: Fd): void {
+    if (fd < this.#localPorts.length) this.#localPorts[fd] = 0;
     close(fd);
   }
   closeReset(fd: Fd): void {
@@ -178,8 +213,34 @@ export class KernelHost implements Host {
   get receivedSegment(): number {
     return this.#messages.receivedSegment;
   }
+  receiveFrom(fd: Fd, at: number, length: number): number {
+    const { key } = this.#table;
+    const result = this.#messages.receiveFrom(fd, at, length, key, SideWord.Ours, SideWord.Endpoint);
+    if (result >= 0) key[SideWord.Ports] = packPorts(this.#localPort(fd), key[SideWord.Ports]);
+    return result;
+  }
+  sendFrom(fd: Fd, parts: number, segment: number, side: SideIndex): number {
+    const { sides } = this.#table;
+    const words = wordsOf(side);
+    const port = endpointPort(sides, words);
+    const scope = this.#scopeOf(words);
+    this.#messages.setAddresses(sides, words + SideWord.Ours, words + SideWord.Endpoint, port, scope);
+    return this.#messages.sendFrom(fd, parts, segment);
+  }
   readError(fd: Fd): number {
-    return this.#errors.read(fd);
+    const { key } = this.#table;
+    const result = this.#errors.read(fd, key, SideWord.Ours, SideWord.Endpoint);
+    if (result > 0) key[SideWord.Ports] = packPorts(this.#localPort(fd), key[SideWord.Ports]);
+    return result;
+  }
+  #localPort(fd: Fd): number {
+    if (fd >= this.#localPorts.length) {
+      const grown = new Uint16Array(Math.max(fd + 1, this.#localPorts.length * 2));
+      grown.set(this.#localPorts);
+      this.#localPorts = grown;
+    }
+    this.#localPorts[fd] ||= Math.max(socket.localAddress(fd, LOCAL, 0), 0);
+    return this.#localPorts[fd];
   }
   takeError(fd: Fd): number {
     return socket.getOption(fd, c.SOL_SOCKET, c.SO_ERROR);
@@ -213,6 +274,21 @@ export class KernelHost implements Host {
   }
   setBroadcast(fd: Fd): number {
     return socket.setOption(fd, c.SOL_SOCKET, c.SO_BROADCAST, 1);
+  }
+  takePipe(): Pipe {
+    return this.#pipes.take();
+  }
+  givePipe(pipe: Pipe, isEmpty: boolean): void {
+    this.#pipes.give(pipe, isEmpty);
+  }
+  fillPipe(pipe: Pipe, fd: Fd): number {
+    return this.#pipes.fill(pipe, fd);
+  }
+  drainPipe(pipe: Pipe, fd: Fd, length: number): number {
+    return this.#pipes.drain(pipe, fd, length);
+  }
+  fillPipeByte(pipe: Pipe, fd: Fd): number {
+    return this.#pipes.fillByte(pipe, fd);
   }
   release(at: number, length: number): void {
     const first = Math.ceil((this.arena.address + at) / PAGE) * PAGE;

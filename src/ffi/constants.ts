@@ -43,6 +43,7 @@ export const O_CLOEXEC = 0o2000000;
 export const F_SETFD = 2;
 export const F_SETPIPE_SZ = 1031;
 export const FD_CLOEXEC = 1;
+export const SPLICE_F_MOVE = 1;
 export const SPLICE_F_NONBLOCK = 2;
 export const SPLICE_F_MORE = 4;
 
@@ -119,6 +120,7 @@ export const SO_KEEPALIVE = 9;
 export const SO_OOBINLINE = 10;
 export const SO_LINGER = 13;
 export const SO_BINDTODEVICE = 25;
+export const SO_PROTOCOL = 38;
 export const SO_PEEK_OFF = 42;
 
 /* linux/in.h, linux/in6.h */
@@ -142,6 +144,7 @@ export const IPV6_MTU = 24;
 export const IPV6_RECVERR = 25;
 export const IPV6_V6ONLY = 26;
 export const IPV6_RECVPKTINFO = 49;
+export const IPV6_PKTINFO = 50;
 
 /* linux/errqueue.h */
 export const SO_EE_ORIGIN_LOCAL = 1;

@@ -37,6 +37,10 @@ export const msghdr = struct("msghdr", 56, {
 export const mmsghdr = struct("mmsghdr", 64, { header: 56, length: "u32", pad: "u32" });
 /** cmsg(3): the header, which the data follow. Messages start at multiples of 8 bytes. */
 export const cmsghdr = struct("cmsghdr", 16, { length: "u64", level: "u32", type: "u32" });
+/** ip(7), IP_PKTINFO: `destination` is that of the header, `local` the address that answers come from. */
+export const inPktinfo = struct("in_pktinfo", 12, { index: "u32", local: "u32", destination: "u32" });
+/** ipv6(7), IPV6_PKTINFO */
+export const in6Pktinfo = struct("in6_pktinfo", 20, { address: 16, index: "u32" });
 /** linux/errqueue.h: the offender's sockaddr follows. */
 export const sockExtendedErr = struct("sock_extended_err", 16, {
   errno: "u32",

@@ -3,7 +3,8 @@ import type { Arena } from "../base/arena.ts";
 import * as c from "../ffi/constants.ts";
 import * as libc from "../ffi/libc-socket.ts";
 import { allocate, getWord, setWord } from "../ffi/memory.ts";
-import { cmsghdr, msghdr, sockExtendedErr } from "../ffi/structs.ts";
+import { cmsghdr, msghdr, sockaddrIn6, sockExtendedErr } from "../ffi/structs.ts";
+import { isControl, nextControl, readDestination } from "./control-messages.ts";
 import { readSockaddr } from "./socket.ts";
 
 /** Most bytes kept of the datagram that caused an error: what fits an ICMPv6 error of 1,280 bytes. */
@@ -12,6 +13,7 @@ export const ERROR_PAYLOAD_LENGTH = 1232;
 /** Offsets in our own memory. */
 const HEADER = 0;
 const IOVEC = 64;
+const NAME = 80;
 const CONTROL = 128;
 const CONTROL_LENGTH = 512;
 
@@ -51,41 +53,47 @@ export class ErrorQueue {
     const { view, address } = this.#own;
     setWord(view, IOVEC, arena.address + payloadAt);
     setWord(view, IOVEC + 8, ERROR_PAYLOAD_LENGTH);
+    setWord(view, HEADER + msghdr.name, address + NAME);
     setWord(view, HEADER + msghdr.iovecs, address + IOVEC);
     setWord(view, HEADER + msghdr.iovecCount, 1);
     setWord(view, HEADER + msghdr.control, address + CONTROL);
   }
 
-  /** Takes one entry into `error`: 1, or -errno, which is -EAGAIN when the queue is empty. */
-  read(fd: number): number {
+  /**
+   * Takes one entry into `error`: 1, or -errno, which is -EAGAIN when the queue is empty. Stores where the datagram went
+   * at `words[target]`, its port in the word behind, and, where the socket asks for it (IP_PKTINFO), where it came
+   * from at `words[source]`.
+   */
+  read(fd: number, words: Uint32Array, source: number, target: number): number {
     const { view, address } = this.#own;
     for (;;) {
+      view.setUint32(HEADER + msghdr.nameLength, sockaddrIn6.size, true);
+      view.setUint16(NAME + sockaddrIn6.family, c.AF_UNSPEC, true);
       setWord(view, HEADER + msghdr.controlLength, CONTROL_LENGTH);
       const result = libc.recvmsg(fd, address + HEADER, c.MSG_ERRQUEUE | c.MSG_DONTWAIT);
       if (result < 0) return result;
       this.error.payloadLength = result;
-      if (this.#parse(getWord(view, HEADER + msghdr.controlLength))) return 1;
+      words[target + 4] = readSockaddr(view, NAME, words, target);
+      words.fill(0, source, source + 4);
+      if (this.#parse(getWord(view, HEADER + msghdr.controlLength), words, source)) return 1;
     }
   }
 
-  /** Finds the error among control messages of `length` bytes: others, such as IP_PKTINFO, may come first. */
-  #parse(length: number): boolean {
+  /** Finds the error among control messages of `length` bytes. */
+  #parse(length: number, words: Uint32Array, source: number): boolean {
     const { view } = this.#own;
     const end = CONTROL + length;
-    for (let at = CONTROL; at + cmsghdr.size <= end;) {
-      const size = getWord(view, at + cmsghdr.length);
-      const level = view.getUint32(at + cmsghdr.level, true);
-      const type = view.getUint32(at + cmsghdr.type, true);
+    let isFound = false;
+    for (let at = CONTROL; at + cmsghdr.size <= end; at = nextControl(view, at)) {
       const isError =
-        (level === c.IPPROTO_IP && type === c.IP_RECVERR) ||
-        (level === c.IPPROTO_IPV6 && type === c.IPV6_RECVERR);
-      if (isError) {
-        this.#store(at + cmsghdr.size);
-        return true;
-      }
-      at += Math.max(cmsghdr.size, (size + 7) & ~7);
+        isControl(view, at, c.IPPROTO_IP, c.IP_RECVERR) ||
+        isControl(view, at, c.IPPROTO_IPV6, c.IPV6_RECVERR);
+      if (isError) this.#store(at + cmsghdr.size);
+      // An ICMP error was sent to whence its cause came.
+      else readDestination(view, at, words, source, false);
+      isFound ||= isError;
     }
-    return false;
+    return isFound;
   }
 
   #store(at: number): void {

@@ -47,18 +47,16 @@ export class Peek {
   }
 
   /** Puts the position at the head of a stream. Called once for every socket before any other method. */
-  start(fd: number, v6: boolean): number {
-    // A byte sent as urgent is one like any other (RFC 6093): taken out of the stream, it would shift the position.
-    const inline = setOption(fd, c.SOL_SOCKET, c.SO_OOBINLINE, 1);
-    if (inline < 0) return inline;
+  start(fd: number): void {
     if (fd >= this.#skip.length) {
       const grown = new Int32Array(Math.max(fd + 1, this.#skip.length * 2));
       grown.set(this.#skip);
       this.#skip = grown;
     }
-    const inKernel = v6 ? this.peekOffset6 : this.peekOffset4;
+    // An IPv4 connection of a socket for both families is among those of IPv6 here, so the socket itself is asked.
+    const inKernel =
+      (this.peekOffset4 || this.peekOffset6) && setOption(fd, c.SOL_SOCKET, c.SO_PEEK_OFF, 0) >= 0;
     this.#skip[fd] = inKernel ? IN_KERNEL : 0;
-    return inKernel ? setOption(fd, c.SOL_SOCKET, c.SO_PEEK_OFF, 0) : 0;
   }
 
   /**

@@ -13,16 +13,28 @@ import { linger, sockaddrIn, sockaddrIn6 } from "../ffi/structs.ts";
 const LENGTH_AT = 512;
 const FLAGS = c.SOCK_NONBLOCK | c.SOCK_CLOEXEC;
 
-/** A non-blocking TCP socket with TCP_NODELAY. */
-export function openTcp(v6: boolean): number {
-  const fd = libc.socket(v6 ? c.AF_INET6 : c.AF_INET, c.SOCK_STREAM | FLAGS, 0);
-  if (fd >= 0) setOption(fd, c.IPPROTO_TCP, c.TCP_NODELAY, 1);
+/** A non-blocking TCP socket with the options of `prepareTcp`. */
+export const openTcp = (v6: boolean): number =>
+  prepareTcp(libc.socket(v6 ? c.AF_INET6 : c.AF_INET, c.SOCK_STREAM | FLAGS, 0));
+
+/**
+ * Options of every connection: TCP_NODELAY, urgent bytes in the stream where they were sent (RFC 6093), and a reset at
+ * the end of this process, so that nobody takes a cut stream for a complete one. Gives the descriptor.
+ */
+export function prepareTcp(fd: number): number {
+  if (fd < 0) return fd;
+  setOption(fd, c.IPPROTO_TCP, c.TCP_NODELAY, 1);
+  setOption(fd, c.SOL_SOCKET, c.SO_OOBINLINE, 1);
+  setResetOnClose(fd, true);
   return fd;
 }
 
-/** A non-blocking UDP socket with the error queue on, and trains on receipt where the kernel has them. */
-export function openUdp(v6: boolean): number {
-  const fd = libc.socket(v6 ? c.AF_INET6 : c.AF_INET, c.SOCK_DGRAM | FLAGS, 0);
+/** A non-blocking UDP socket with the options of `prepareUdp`. */
+export const openUdp = (v6: boolean): number =>
+  prepareUdp(libc.socket(v6 ? c.AF_INET6 : c.AF_INET, c.SOCK_DGRAM | FLAGS, 0), v6);
+
+/** The error queue, and trains on receipt where the kernel has them. Gives the descriptor, or closes it: -errno. */
+export function prepareUdp(fd: number, v6: boolean): number {
   if (fd >= 0) setOption(fd, c.IPPROTO_UDP, c.UDP_GRO, 1);
   return withErrorQueue(fd, v6);
 }
@@ -67,17 +79,32 @@ export function localAddress(fd: number, words: Uint32Array, at: number): number
   return result < 0 ? result : readSockaddr(scratch.view, 0, words, at);
 }
 
-/** Takes a connection from a listening socket, non-blocking; stores the peer's address. */
+/**
+ * Takes a connection from a listening socket, non-blocking, with TCP_NODELAY. Stores the peer's address and, in the
+ * word behind it, the port. Should we be killed, the peer sees a reset.
+ */
 export function accept(fd: number, words: Uint32Array, at: number): number {
   scratch.view.setInt32(LENGTH_AT, sockaddrIn6.size, true);
   const result = libc.accept4(fd, scratch.address, scratch.address + LENGTH_AT, FLAGS);
-  if (result >= 0) readSockaddr(scratch.view, 0, words, at);
-  return result;
+  if (result < 0) return result;
+  words[at + 4] = readSockaddr(scratch.view, 0, words, at);
+  return prepareTcp(result);
 }
+
 /** Binds to an interface by name (SO_BINDTODEVICE); unprivileged since Linux 5.7. */
 export function bindToDevice(fd: number, name: string): number {
   const { written } = new TextEncoder().encodeInto(name, scratch.bytes.subarray(0, c.IFNAMSIZ));
   return libc.setsockopt(fd, c.SOL_SOCKET, c.SO_BINDTODEVICE, scratch.address, written);
+}
+
+/** The interface that a socket is bound to, or undefined. */
+export function boundDevice(fd: number): string | undefined {
+  scratch.view.setInt32(LENGTH_AT, c.IFNAMSIZ, true);
+  const lengthAt = scratch.address + LENGTH_AT;
+  if (libc.getsockopt(fd, c.SOL_SOCKET, c.SO_BINDTODEVICE, scratch.address, lengthAt) < 0) return undefined;
+  // The final zero counts; without an interface there is nothing at all.
+  const length = scratch.view.getInt32(LENGTH_AT, true) - 1;
+  return length < 1 ? undefined : new TextDecoder().decode(scratch.bytes.subarray(0, length));
 }
 
 /** Sets an option whose value is an int. */
@@ -130,7 +157,7 @@ export function writeSockaddr(
 }
 
 /** Tells whether an IPv6 address means nothing without an interface: fe80::/10 and ff02::/16. */
-const needsScope = (words: Uint32Array, at: number): boolean =>
+export const needsScope = (words: Uint32Array, at: number): boolean =>
   isLinkLocal(words, at) || (isMulticast(words, at) && ((words[at] >>> 16) & 0xf) === 2);
 
 /** Stores the address of a sockaddr_in or sockaddr_in6 at `offset`, all zero for other families; its port. */

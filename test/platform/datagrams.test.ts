@@ -4,6 +4,7 @@ import * as c from "../../src/ffi/constants.ts";
 import { check } from "../../src/ffi/errno.ts";
 import { close } from "../../src/ffi/libc.ts";
 import { endpointPort, oursPort, SideWord, wordsOf } from "../../src/flow/table.ts";
+import { Pif } from "../../src/flow/state.ts";
 import { setOption } from "../../src/kernel/socket.ts";
 import { bench, boundUdp, FAMILIES, portOf, type Bench } from "./loopback.ts";
 
@@ -16,7 +17,7 @@ const IN = 1 << 20;
 function pair(b: Bench, v6: boolean, loopback: Uint32Array): { fd: number; peer: number; flow: number } {
   const peer = boundUdp(v6);
   const flow = b.flowTo(loopback, portOf(peer), c.IPPROTO_UDP);
-  const fd = check(b.host.openUdp(v6), "openUdp");
+  const fd = check(b.host.openUdp(v6, Pif.Host), "openUdp");
   open.push(fd, peer);
   check(b.host.bind(fd, flow), "bind");
   check(b.host.connect(fd, flow), "connect");
@@ -41,7 +42,7 @@ describe.each(FAMILIES)("$name", ({ v6, loopback }) => {
     const first = pair(b, v6, loopback);
     const flow = b.flowTo(loopback, 9, c.IPPROTO_UDP);
     b.table.sides[wordsOf((flow << 1) | 1) + SideWord.Ports] |= portOf(first.fd) << 16;
-    const fd = check(b.host.openUdp(v6), "openUdp");
+    const fd = check(b.host.openUdp(v6, Pif.Host), "openUdp");
     open.push(fd);
     check(setOption(fd, c.SOL_SOCKET, c.SO_REUSEADDR, 1), "setsockopt");
     expect(b.host.bind(fd, flow)).toBe(-c.EADDRINUSE);

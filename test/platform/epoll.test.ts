@@ -5,6 +5,8 @@ import { check } from "../../src/ffi/errno.ts";
 import { close, pipe2, read, write } from "../../src/ffi/libc.ts";
 import { scratch } from "../../src/ffi/memory.ts";
 import { Epoll } from "../../src/kernel/epoll.ts";
+import { Pif } from "../../src/flow/state.ts";
+import { TARGET } from "../../src/flow/table.ts";
 import { bench, boundUdp, connection, portOf, LOOPBACK4 } from "./loopback.ts";
 
 const open: number[] = [];
@@ -69,7 +71,7 @@ test("a stream reports writable once, and again only after it refused bytes and 
   const b = bench();
   const { fd, peer, flow } = connection(b, false);
   open.push(fd, peer);
-  check(b.host.watch(fd, flow), "watch");
+  check(b.host.watch(fd, (flow << 1) | TARGET), "watch");
   expect(b.epoll.wait(100)).toBe(1);
   expect(b.epoll.eventsOf(0)).toBe(c.EPOLLOUT);
   b.host.part(0, 4096, 65536);
@@ -91,7 +93,7 @@ test("a stream reports data and the peer's half-close, each once", () => {
   const b = bench();
   const { fd, peer, flow } = connection(b, true);
   open.push(fd, peer);
-  check(b.host.watch(fd, flow), "watch");
+  check(b.host.watch(fd, (flow << 1) | TARGET), "watch");
   b.epoll.wait(100);
   b.host.part(0, 4096, 5);
   check(b.host.send(peer, 1), "send");
@@ -108,10 +110,10 @@ test("a watched datagram socket says nothing of what it sends", () => {
   const b = bench();
   const peer = boundUdp(false);
   const flow = b.flowTo(LOOPBACK4, portOf(peer), c.IPPROTO_UDP);
-  const fd = check(b.host.openUdp(false), "openUdp");
+  const fd = check(b.host.openUdp(false, Pif.Host), "openUdp");
   open.push(fd, peer);
   check(b.host.connect(fd, flow), "connect");
-  check(b.host.watch(fd, flow), "watch");
+  check(b.host.watch(fd, (flow << 1) | TARGET), "watch");
   b.host.part(0, 4096, 10);
   check(b.host.send(fd, 1), "send");
   check(b.host.receive(peer, 8192, 100), "receive");
@@ -121,7 +123,7 @@ test("a watched datagram socket says nothing of what it sends", () => {
 test("closing the only descriptor ends its events", () => {
   const b = bench();
   const { fd, peer, flow } = connection(b, false);
-  check(b.host.watch(fd, flow), "watch");
+  check(b.host.watch(fd, (flow << 1) | TARGET), "watch");
   b.host.close(fd);
   b.host.close(peer);
   expect(b.epoll.wait(10)).toBe(0);

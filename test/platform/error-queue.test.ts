@@ -3,6 +3,8 @@ import { afterEach, describe, expect, test } from "@jest/globals";
 import * as c from "../../src/ffi/constants.ts";
 import { check } from "../../src/ffi/errno.ts";
 import { close } from "../../src/ffi/libc.ts";
+import { Pif } from "../../src/flow/state.ts";
+import { TARGET } from "../../src/flow/table.ts";
 import { setOption } from "../../src/kernel/socket.ts";
 import { bench, boundUdp, FAMILIES, FLOW_KIND, LOOPBACK6, portOf } from "./loopback.ts";
 
@@ -17,7 +19,7 @@ describe.each(FAMILIES)("$name", ({ v6, loopback }) => {
     const peer = boundUdp(v6);
     const flow = b.flowTo(loopback, portOf(peer), c.IPPROTO_UDP);
     close(peer);
-    const fd = check(b.host.openUdp(v6), "openUdp");
+    const fd = check(b.host.openUdp(v6, Pif.Host), "openUdp");
     open.push(fd);
     if (pktinfo) {
       const result = v6
@@ -26,7 +28,7 @@ describe.each(FAMILIES)("$name", ({ v6, loopback }) => {
       check(result, "setsockopt");
     }
     check(b.host.connect(fd, flow), "connect");
-    check(b.host.watch(fd, flow), "watch");
+    check(b.host.watch(fd, (flow << 1) | TARGET), "watch");
     b.host.part(0, AT, b.put(AT, "is anybody there?"));
     expect(b.host.send(fd, 1)).toBe(17);
     return { b, fd, flow };
@@ -36,7 +38,7 @@ describe.each(FAMILIES)("$name", ({ v6, loopback }) => {
     const { b, fd, flow } = refused(pktinfo);
     expect(b.epoll.wait(1000)).toBe(1);
     expect(b.epoll.eventsOf(0) & c.EPOLLERR).toBe(c.EPOLLERR);
-    expect([b.epoll.kindOf(0), b.epoll.indexOf(0)]).toEqual([FLOW_KIND, flow]);
+    expect([b.epoll.kindOf(0), b.epoll.indexOf(0)]).toEqual([FLOW_KIND, (flow << 1) | TARGET]);
 
     expect(b.host.readError(fd)).toBe(1);
     const { error } = b.host;
@@ -57,7 +59,7 @@ test("a datagram larger than the path takes is refused at once, and the queue ha
   const b = bench();
   const peer = boundUdp(true);
   const flow = b.flowTo(LOOPBACK6, portOf(peer), c.IPPROTO_UDP);
-  const fd = check(b.host.openUdp(true), "openUdp");
+  const fd = check(b.host.openUdp(true, Pif.Host), "openUdp");
   open.push(fd, peer);
   check(b.host.connect(fd, flow), "connect");
   check(b.host.setDontFragment(fd, true, true), "setsockopt");

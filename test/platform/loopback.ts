@@ -90,7 +90,7 @@ export function listeningTcp(v6: boolean): number {
 export function connection(b: Bench, v6: boolean): { fd: number; peer: number; flow: FlowIndex } {
   const listener = listeningTcp(v6);
   const flow = b.flowTo(v6 ? LOOPBACK6 : LOOPBACK4, portOf(listener), c.IPPROTO_TCP);
-  const fd = check(b.host.openTcp(v6), "openTcp");
+  const fd = check(b.host.openTcp(v6, Pif.Host), "openTcp");
   const result = b.host.connect(fd, flow);
   if (result !== -c.EINPROGRESS) check(result, "connect");
   const peer = check(socket.accept(listener, words, 0), "accept");

@@ -35,6 +35,12 @@ const STRUCTS: [string, Record<string, number>, Record<string, string>][] = [
   ["struct mmsghdr", s.mmsghdr, { header: "msg_hdr", length: "msg_len" }],
   ["struct cmsghdr", s.cmsghdr, { length: "cmsg_len", level: "cmsg_level", type: "cmsg_type" }],
   [
+    "struct in_pktinfo",
+    s.inPktinfo,
+    { index: "ipi_ifindex", local: "ipi_spec_dst", destination: "ipi_addr" },
+  ],
+  ["struct in6_pktinfo", s.in6Pktinfo, { address: "ipi6_addr", index: "ipi6_ifindex" }],
+  [
     "struct sock_extended_err",
     s.sockExtendedErr,
     { errno: "ee_errno", origin: "ee_origin", type: "ee_type", code: "ee_code", info: "ee_info" },

@@ -3,6 +3,8 @@ import { afterEach, describe, expect, test } from "@jest/globals";
 import * as c from "../../src/ffi/constants.ts";
 import { check } from "../../src/ffi/errno.ts";
 import { close } from "../../src/ffi/libc.ts";
+import { Pif } from "../../src/flow/state.ts";
+import { TARGET } from "../../src/flow/table.ts";
 import { getOption, openUdp } from "../../src/kernel/socket.ts";
 import { bench, connection, FAMILIES, listeningTcp, portOf } from "./loopback.ts";
 
@@ -29,10 +31,10 @@ describe.each(FAMILIES)("$name", ({ v6, loopback }) => {
     const listener = listeningTcp(v6);
     const flow = b.flowTo(loopback, portOf(listener), c.IPPROTO_TCP);
     close(listener);
-    const fd = check(b.host.openTcp(v6), "openTcp");
+    const fd = check(b.host.openTcp(v6, Pif.Host), "openTcp");
     open.push(fd);
     expect(b.host.connect(fd, flow)).toBe(-c.EINPROGRESS);
-    check(b.host.watch(fd, flow), "watch");
+    check(b.host.watch(fd, (flow << 1) | TARGET), "watch");
     expect(b.epoll.wait(1000)).toBe(1);
     expect(b.epoll.eventsOf(0) & (c.EPOLLERR | c.EPOLLHUP)).toBe(c.EPOLLERR | c.EPOLLHUP);
     expect(b.host.takeError(fd)).toBe(c.ECONNREFUSED);
@@ -41,13 +43,13 @@ describe.each(FAMILIES)("$name", ({ v6, loopback }) => {
 
   test("sockets have the options asked for", () => {
     const b = bench();
-    const fd = check(b.host.openTcp(v6), "openTcp");
+    const fd = check(b.host.openTcp(v6, Pif.Host), "openTcp");
     open.push(fd);
     expect(getOption(fd, c.IPPROTO_TCP, c.TCP_NODELAY)).toBe(1);
     expect(b.host.setMaxSegment(fd, 1300)).toBe(0);
     expect(b.host.setKeepAlive(fd)).toBe(0);
     expect(getOption(fd, c.SOL_SOCKET, c.SO_KEEPALIVE)).toBe(1);
-    const udp = check(b.host.openUdp(v6), "openUdp");
+    const udp = check(b.host.openUdp(v6, Pif.Host), "openUdp");
     open.push(udp);
     expect(b.host.setHopLimit(udp, v6, 33)).toBe(0);
     expect(
@@ -64,7 +66,7 @@ test("sockets beyond the limit of descriptors are refused, and closed", () => {
   const { host } = bench({ fdLimit: 0 });
   const next = openUdp(false);
   close(next);
-  expect([host.openTcp(false), host.openUdp(true)]).toEqual([-c.EMFILE, -c.EMFILE]);
+  expect([host.openTcp(false, Pif.Host), host.openUdp(true, Pif.Host)]).toEqual([-c.EMFILE, -c.EMFILE]);
   open.push(openUdp(false));
   expect(open).toEqual([next]);
 });
