@@ -135,7 +135,7 @@ function checkFamilies(options: NetworkOptions): void {
     each === undefined || each === "none" ? [] : each,
   );
   const ports = options.ports.rules
-    .flatMap(({ address, targetAddress }) => [targetAddress, address])
+    .flatMap(({ address, targetAddress }) => [address, targetAddress])
     .filter((each) => each !== undefined);
   const given = [...options.addresses, ...options.gateways, ...options.outbound, ...mapped, ...ports];
   const wrong = given.find((text) => isOfDisabledFamily(text, options));

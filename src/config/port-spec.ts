@@ -181,7 +181,7 @@ class SpecReader {
       subtract(range, weak === true ? holesOfAll : holes).map(({ first, last }) => ({
         side,
         protocol,
-        ...listenOf(listen, targetAddress),
+        ...listen,
         first,
         last,
         ...(targetAddress !== undefined && { targetAddress }),
@@ -343,12 +343,6 @@ class SpecReader {
 const STARTS_WITH_ENTRY = /^(?:\d+(?:-\d+)?|all|auto)[:,]|^~/;
 
 const everyPort = (): Include => ({ first: 1, last: PORT_MAX, targetFirst: 1, weak: true });
-
-/** A target address makes sense for its own family only. */
-function listenOf(listen: Listen, target: string | undefined): Listen {
-  if (target === undefined || listen.address !== undefined) return listen;
-  return { ...listen, address: target.includes(":") ? "::" : "0.0.0.0" };
-}
 
 /** What remains of a range. @param holes in the order of their first ports */
 function subtract({ first, last }: PortRange, holes: readonly PortRange[]): PortRange[] {

@@ -125,7 +125,6 @@ const rule = fc
   .map(({ option, ports, v6, four, six, address, device: name, target, scan, weak }): PortRuleOptions => {
     const isHost = option === "-t" || option === "-u";
     const [listen, inside] = (v6 ? six : four).map(canonical);
-    const listens = address ? listen : target ? (v6 ? "::" : "0.0.0.0") : undefined;
     // "all" has the same ports on both sides and stays out of the ephemeral ones.
     const [first, last, targetFirst] = weak
       ? [1 + (ports.first % 100), 100 + (ports.last % 32_000), 1 + (ports.first % 100)]
@@ -133,7 +132,7 @@ const rule = fc
     return {
       side: isHost ? "host" : "container",
       protocol: option === "-t" || option === "-T" ? "tcp" : "udp",
-      ...(isHost && listens !== undefined && { address: listens }),
+      ...(isHost && address && { address: listen }),
       ...(isHost ? name !== undefined && { interface: name } : { interface: "lo" }),
       first,
       last,

@@ -79,9 +79,9 @@ test("where to listen: an address, an interface, both or neither", () => {
   ]);
 });
 
-test("an address inside, with or without ports; it settles the family", () => {
-  const four = { address: "0.0.0.0", targetAddress: "10.0.0.2" };
-  const six = { address: "::", targetAddress: "fd00::2" };
+test("an address inside, with or without ports", () => {
+  const four = { targetAddress: "10.0.0.2" };
+  const six = { targetAddress: "fd00::2" };
   expect(parse("80:10.0.0.2")).toEqual([rule(80, 80, four)]);
   expect(parse("80:10.0.0.2/8080")).toEqual([rule(80, 80, { ...four, targetFirst: 8080 })]);
   expect(parse("80-81:[10.0.0.2]/8080-8081")).toEqual([rule(80, 81, { ...four, targetFirst: 8080 })]);
@@ -114,7 +114,7 @@ test("all leaves ephemeral ports alone, and may fail", () => {
   expect(parse("*/all")).toEqual(expected);
   expect(parse("~22")).toEqual([rule(1, 21, { weak: true }), rule(23, 32_767, { weak: true }), expected[1]]);
   expect(parse("all:10.0.0.2,~1-60999")).toEqual([
-    rule(61_000, 65_535, { weak: true, address: "0.0.0.0", targetAddress: "10.0.0.2" }),
+    rule(61_000, 65_535, { weak: true, targetAddress: "10.0.0.2" }),
   ]);
   expect(parsePortSpec("-t", "all", { first: 1, last: 65_535 })).toEqual([]);
   // What is named is not left out.
