@@ -1,0 +1,31 @@
+/** What the control socket's methods about ports take and give; docs/control.md describes them. Plain JSON. */
+import type { PortRuleOptions } from "./options.ts";
+
+/** What is done with the rules of a change: "set" replaces all rules, "del" takes away equal ones. */
+export type PortAction = "add" | "del" | "set";
+
+/** Parameters of `setPorts`. */
+export interface PortChangeRequest {
+  action: PortAction;
+  rules: PortRuleOptions[];
+}
+
+/**
+ * listening: every port is open. waiting: the rule is automatic and nobody listens on the other side. partial: some
+ * ports of a weak rule could not be had. failed: none could.
+ */
+export type PortState = "listening" | "waiting" | "partial" | "failed";
+
+/** A rule and what has come of it. */
+export interface PortRuleStatus extends PortRuleOptions {
+  state: PortState;
+  /** Ports that are open now. */
+  open: number;
+  /** The last failure. */
+  error?: { code: string; port: number; message: string };
+}
+
+/** Result of `ports` and of `setPorts`. */
+export interface PortsResult {
+  rules: PortRuleStatus[];
+}
