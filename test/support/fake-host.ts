@@ -20,6 +20,7 @@ import { type FakeClient, FakeSocket, type SocketKind } from "./fake-socket.ts";
 
 const EAGAIN = -11;
 const EBADF = -9;
+const EINPROGRESS = -115;
 /** Bytes that a pipe takes in one go. */
 const PIPE_BYTES = 65_536;
 /** As if standard streams, TAP and epoll were open. */
@@ -107,8 +108,8 @@ export class FakeHost implements Host {
     this.calls.push(`accept ${fd}`);
     return fd;
   }
-  preparePeek(fd: number, _v6: boolean): number {
-    return this.#do("preparePeek", fd, "", () => {});
+  preparePeek(fd: number): void {
+    this.#do("preparePeek", fd, "", () => {});
   }
 
   bind(fd: number, flow: number): number {
@@ -238,10 +239,7 @@ export class FakeHost implements Host {
     return 1;
   }
   takeError(fd: number): number {
-    const socket = this.#socket(fd);
-    const { error } = socket;
-    socket.error = 0;
-    return error;
+    return this.#socket(fd).takeError();
   }
 
   shutdownWrite(fd: number): number {
@@ -289,27 +287,18 @@ export class FakeHost implements Host {
   drainPipe(pipe: number, fd: number, length: number): number {
     const scripted = this.#scripted("drainPipe");
     if (scripted !== undefined) return scripted;
-    const socket = this.#socket(fd);
     const held = this.#pipe(pipe);
     if (length > held.length) throw new Error(`drains ${length} of ${held.length} bytes`);
-    const amount = Math.min(length, socket.space);
-    if (amount === 0) return EAGAIN;
-    socket.space -= amount;
-    socket.sent.push({ bytes: held.slice(0, amount), segment: 0 });
-    this.pipes[pipe] = held.slice(amount);
+    const amount = this.#socket(fd).put(held.slice(0, length));
+    if (amount > 0) this.pipes[pipe] = held.slice(amount);
     return amount;
   }
 
   #fill(method: "fillPipe" | "fillPipeByte", pipe: number, fd: number, most: number): number {
     const scripted = this.#scripted(method);
     if (scripted !== undefined) return scripted;
-    const socket = this.#socket(fd);
-    const bytes = socket.stream.slice(0, most);
-    if (bytes.length === 0) {
-      if (socket.error !== 0) return -this.takeError(fd);
-      return socket.streamEnded ? 0 : EAGAIN;
-    }
-    socket.stream = socket.stream.slice(bytes.length);
+    const bytes = this.#socket(fd).takeStream(most, method === "fillPipeByte");
+    if (typeof bytes === "number") return bytes;
     this.pipes[pipe] = Buffer.concat([this.#pipe(pipe), bytes]);
     return bytes.length;
   }
@@ -347,7 +336,7 @@ export class FakeHost implements Host {
     const scripted = this.#scripted(method);
     const result = scripted === undefined ? "" : ` = ${scripted}`;
     this.calls.push(`${method} ${fd}${detail === "" ? "" : ` ${detail}`}${result}`);
-    if (scripted === undefined || scripted >= 0) effect(socket);
+    if (scripted === undefined || scripted >= 0 || scripted === EINPROGRESS) effect(socket);
     return scripted ?? 0;
   }
 

@@ -1,5 +1,8 @@
 /** Sockets in memory, for FakeHost: what a test puts in and what was done to them. */
 
+const EAGAIN = 11;
+const EPIPE = 32;
+
 /** An entry of an error queue; what is not given is zero. */
 export interface FakeError {
   errno: number;
@@ -66,6 +69,10 @@ export class FakeSocket {
   stream: Uint8Array = new Uint8Array(0);
   streamEnded = false;
   peekOffset = 0;
+  /** Where in `stream` an urgent byte is, at which `fillPipe` stops, or -1. */
+  urgentAt = -1;
+  /** It was reset or has failed: nothing can be sent, and behind what was received there is an error, then an end. */
+  isBroken = false;
   writeShut = false;
   readonly errors: FakeError[] = [];
   /** SO_ERROR, positive. */
@@ -80,6 +87,46 @@ export class FakeSocket {
 
   get flow(): number {
     return this.side >> 1;
+  }
+
+  /** Breaks the connection off as the kernel does, with SO_ERROR `errno`. */
+  breakOff(errno: number): void {
+    this.error = errno;
+    this.isBroken = true;
+  }
+
+  /** Reads and clears SO_ERROR. */
+  takeError(): number {
+    const { error } = this;
+    this.error = 0;
+    return error;
+  }
+
+  /** Sends on a stream: the bytes for which there is space, or -errno; once broken, the reason and then EPIPE. */
+  put(bytes: Uint8Array): number {
+    if (this.isBroken) return -(this.takeError() || EPIPE);
+    const amount = Math.min(bytes.length, this.space);
+    if (amount === 0) return -EAGAIN;
+    this.space -= amount;
+    this.sent.push({ bytes: bytes.slice(0, amount), segment: 0 });
+    return amount;
+  }
+
+  /**
+   * Takes up to `most` bytes off the stream: 0 at its end, -errno when there are none. Stops before an urgent byte, as
+   * if there were no more, unless `isUrgentTaken`.
+   */
+  takeStream(most: number, isUrgentTaken: boolean): Uint8Array | number {
+    const limit = isUrgentTaken || this.urgentAt < 0 ? most : Math.min(most, this.urgentAt);
+    const bytes = this.stream.slice(0, limit);
+    if (bytes.length === 0) {
+      if (this.streamEnded) return 0;
+      if (this.error !== 0) return -this.takeError();
+      return this.isBroken ? 0 : -EAGAIN;
+    }
+    this.stream = this.stream.slice(bytes.length);
+    this.urgentAt = Math.max(this.urgentAt - bytes.length, -1);
+    return bytes;
   }
 
   /** Puts bytes at the end of the stream. */
