@@ -38,6 +38,7 @@ const NAMES = [
   "dropIcmpSend",
   "dropNdp",
   "dropPort",
+  "dropForward",
   "dropFamilyOff",
   "dropProtocolOff",
   "dropFlowTableFull",

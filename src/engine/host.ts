@@ -139,9 +139,8 @@ export class KernelHost implements Host {
     key[SideWord.Ports] = packPorts(port, key[SideWord.Ports]);
     return fd;
   }
-  preparePeek(fd: Fd): number {
+  preparePeek(fd: Fd): void {
     this.#peek.start(fd);
-    return 0;
   }
 
   bind(fd: Fd, flow: FlowIndex): number {

@@ -68,8 +68,8 @@ export interface Host {
    * -EAGAIN when there is none, -EMFILE when no more descriptors may be used: the connection was then reset.
    */
   accept(listener: Fd): Fd;
-  /** Makes an accepted connection ready for `peek`: 0 or -errno. */
-  preparePeek(fd: Fd, v6: boolean): number;
+  /** Makes an accepted connection ready for `peek`. */
+  preparePeek(fd: Fd): void;
   /** A connection that was not shut down for writing ends with a reset. */
   close(fd: Fd): void;
   /** Closes so that the peer sees a reset (SO_LINGER with zero time). */

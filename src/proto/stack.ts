@@ -1,6 +1,9 @@
 /** The protocols together: where a frame, a socket's event and a timer find their handler. */
 import { FlowType } from "../flow/state.ts";
 import type { FlowIndex, SideIndex } from "../flow/table.ts";
+import type { ListenerSlot } from "../forward/listeners.ts";
+import { IpProtocol } from "../wire/ipv4.ts";
+import { Acceptor } from "./accept.ts";
 import { Arp } from "./arp.ts";
 import { Fragmentation } from "./fragments.ts";
 import { Icmp4, Icmp6 } from "./icmp.ts";
@@ -9,6 +12,7 @@ import { Ndp } from "./ndp.ts";
 import type { Net } from "./net.ts";
 import { Output } from "./output.ts";
 import { Ping } from "./ping.ts";
+import { Splice } from "./splice.ts";
 import { Tcp } from "./tcp/tcp.ts";
 import { Udp } from "./udp.ts";
 
@@ -22,8 +26,10 @@ export interface FlowHandler {
 export class Stack {
   readonly net: Net;
   readonly tcp: Tcp;
+  readonly splice: Splice;
   readonly udp: Udp;
   readonly ndp: Ndp;
+  readonly #acceptor: Acceptor;
   readonly #input: Input;
   readonly #fragments: Fragmentation;
   /** Handlers by FlowType. */
@@ -36,8 +42,10 @@ export class Stack {
     this.net = net;
     const output = new Output(net);
     this.tcp = new Tcp(net, output);
+    this.splice = new Splice(net);
     this.udp = new Udp(net, output);
     this.ndp = new Ndp(net, output);
+    this.#acceptor = new Acceptor(net, this.tcp, this.splice);
     const ping = new Ping(net, output);
     this.#fragments = new Fragmentation(net, (at, end, v6) =>
       v6 ? this.#input.ipv6(at, end, false) : this.#input.ipv4(at, end),
@@ -51,6 +59,7 @@ export class Stack {
       fragments: this.#fragments,
     });
     this.#handlers[FlowType.Tcp] = this.tcp;
+    this.#handlers[FlowType.TcpSplice] = this.splice;
     this.#handlers[FlowType.Udp] = this.udp;
     this.#handlers[FlowType.Ping4] = ping;
     this.#handlers[FlowType.Ping6] = ping;
@@ -77,15 +86,28 @@ export class Stack {
     this.#handlers[flows.type[flow]]?.socketEvent(side, events);
   }
 
-  /** Moves data of sockets that are readable, each within a budget. */
+  /** Handles what epoll reported of a listener: clients, datagrams, errors. */
+  listenerEvent(slot: ListenerSlot, events: number): void {
+    if (this.net.listeners.protocol(slot) === IpProtocol.Tcp) this.#acceptor.listenerEvent(slot);
+    else this.udp.listenerEvent(slot, events);
+  }
+
+  /** There are sockets in the container's network namespace again (see `Host.openTcp`). */
+  insideReady(): void {
+    this.splice.insideReady();
+  }
+
+  /** Takes clients that wait, and moves data of sockets that are readable, each within a budget. */
   service(): void {
+    this.#acceptor.service();
     this.tcp.service();
+    this.splice.service();
     this.udp.service();
   }
 
   /** Whether some socket has more to give, so that the next cycle must not wait. */
   get isBusy(): boolean {
-    return this.tcp.isBusy || this.udp.isBusy;
+    return this.#acceptor.isBusy || this.tcp.isBusy || this.splice.isBusy || this.udp.isBusy;
   }
 
   /** Runs what is due; the first step of every cycle, because the wheel's precision starts from here. */
@@ -98,6 +120,12 @@ export class Stack {
   /** Frees what has ended; the last step of every cycle. */
   endOfCycle(): void {
     this.net.flows.sweep();
+  }
+
+  /** Ends all connections; nobody shall take a cut stream for a complete one. */
+  shutdown(): void {
+    this.tcp.shutdown();
+    this.splice.shutdown();
   }
 
   /** Milliseconds until something is due, or -1. */

@@ -3,20 +3,42 @@ import { sameIp } from "../../src/base/address.ts";
 import { endpointPort, oursPort, sideProtocol, SideWord } from "../../src/flow/table.ts";
 import { tapWords } from "../../src/proto/sides.ts";
 import { IpProtocol } from "../../src/wire/ipv4.ts";
+import { TcpFlag } from "../../src/wire/tcp.ts";
 import { type FakeNet, ip } from "../support/fake-net.ts";
 import type { Bases } from "./packets-in.ts";
+import type { Transport } from "./packets-out.ts";
 import type { FlowLine, Line } from "./script.ts";
 import { endpointText } from "./script-host.ts";
 import { TcpWatch } from "./tcp-watch.ts";
 
-export interface Conversation {
-  line: FlowLine;
-  bases: Bases;
-  watch: TcpWatch;
+export class Conversation {
+  readonly line: FlowLine;
+  readonly bases: Bases;
+  readonly watch = new TcpWatch();
   /** Bytes of the container's stream that the host socket took. */
-  taken: number;
+  taken = 0;
   /** Bytes of the outside's stream that have arrived at the host socket. */
-  arrived: number;
+  arrived = 0;
+  /** Whether our initial sequence number is not known yet. */
+  #isNew = true;
+
+  constructor(line: FlowLine) {
+    this.line = line;
+    this.bases = { theirs: line.isn, ours: 0 };
+  }
+
+  /** A client from outside begins a connection. */
+  begin(): void {
+    this.#isNew = true;
+    this.taken = this.arrived = 0;
+  }
+
+  /** Takes note of our initial sequence number; a repeated SYN must have the same. */
+  output({ flags, sequence }: Transport): void {
+    if ((flags & TcpFlag.Syn) === 0) return;
+    if (this.#isNew || (flags & TcpFlag.Ack) !== 0) this.bases.ours = sequence;
+    this.#isNew = false;
+  }
 }
 
 export class Conversations {
@@ -26,7 +48,7 @@ export class Conversations {
   constructor(net: FakeNet, lines: readonly Line[]) {
     this.#net = net;
     for (const { action } of lines) {
-      if (action.kind === "flow") this.#all.set(action.flow.name, begin(action.flow));
+      if (action.kind === "flow") this.#all.set(action.flow.name, new Conversation(action.flow));
     }
   }
 
@@ -65,14 +87,6 @@ export class Conversations {
     );
   }
 }
-
-const begin = (line: FlowLine): Conversation => ({
-  line,
-  bases: { theirs: line.isn, ours: 0 },
-  watch: new TcpWatch(),
-  taken: 0,
-  arrived: 0,
-});
 
 /** How a description of a packet to the container begins. */
 const addressesOf = ({ inside, insidePort, outside, outsidePort }: FlowLine): string =>

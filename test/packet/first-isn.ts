@@ -4,12 +4,14 @@ import { ETHERNET_LENGTH, EtherType, etherType } from "../../src/wire/ethernet.t
 import { tcpSequence } from "../../src/wire/tcp.ts";
 import { VNET_LENGTH } from "../../src/wire/vnet.ts";
 import { hasFlag } from "./compare.ts";
+import { addClient } from "./forward.ts";
 import { buildFrame, ipHeaderLength } from "./packets-in.ts";
 import type { Line } from "./script.ts";
 import { buildNet } from "./setup.ts";
 
 /** Ticks of the clock in an initial sequence number, per millisecond. */
 const TICKS = 31_250;
+const EPOLLIN = 1;
 const EPOLLOUT = 4;
 
 /** Milliseconds by which the script must begin later, so that its first SYN is answered with this number. */
@@ -36,6 +38,11 @@ function firstIsn(lines: readonly Line[]): number {
     },
   };
   for (const { action } of lines) {
+    if (action.kind === "event" && action.words[0] === "accept") {
+      stack.listenerEvent(addClient(net, action.words[1], action.words[3]), EPOLLIN);
+      stack.service();
+      break;
+    }
     if (action.kind !== "input" || action.packet.body.kind !== "tcp") continue;
     const flow = flows.find(({ name }) => name === action.flow);
     if (flow === undefined || !hasFlag(action.packet.body, "S")) continue;

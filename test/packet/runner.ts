@@ -10,6 +10,7 @@ import { type Conversation, Conversations } from "./conversations.ts";
 import { resultOf } from "./errno.ts";
 import { applyEvent } from "./events.ts";
 import { delayFor } from "./first-isn.ts";
+import { addClient } from "./forward.ts";
 import { buildFrame } from "./packets-in.ts";
 import { FROM_CONTAINER, streamBytes, trainBytes } from "./payload.ts";
 import { readFrame, type Transport } from "./packets-out.ts";
@@ -24,6 +25,7 @@ const LATE_MS = 2;
 const FRAME_ALIGNMENT = 64;
 /** Cycles without new events after which something must be spinning. */
 const MOST_CYCLES = 10_000;
+const EPOLLIN = 1;
 /** Why a script failed; the message begins with file and line. */
 export class ScriptFailure extends Error {
   override readonly name = "ScriptFailure";
@@ -104,7 +106,7 @@ class Runner implements Witness {
       case "end":
         this.#advance(line);
         this.#at++;
-        return this.#cycle(() => this.#stack.tcp.shutdown(), []);
+        return this.#cycle(() => this.#stack.shutdown(), []);
       case "check":
         this.#advance(line);
         this.#check(line, action);
@@ -203,14 +205,20 @@ class Runner implements Witness {
   }
 
   #event(line: Line, action: Extract<Action, { kind: "event" }>): void {
+    const { words } = action;
+    if (words[0] === "accept") {
+      this.#current = action.flow;
+      this.#flows.get(action.flow)?.begin();
+      return this.#stack.listenerEvent(addClient(this.#net, words[1], words[3]), EPOLLIN);
+    }
     const flow = this.#flow(action.flow, line);
     const index = this.#flows.indexOf(flow.line);
     const fd = index < 0 ? -1 : this.#net.socket[index];
     const socket = this.#host.sockets.find((candidate) => candidate.fd === fd);
     if (socket === undefined) throw this.#failure(line, line.text, "the flow has no socket");
-    const events = applyEvent(socket, action.words, action.literal, flow.arrived);
-    flow.arrived += bytesOf(socket, action.words);
-    this.#stack.socketEvent(index, events);
+    const events = applyEvent(socket, words, action.literal, flow.arrived);
+    flow.arrived += bytesOf(socket, words);
+    this.#stack.socketEvent(socket.side, events);
   }
 
   #check(line: Line, { what, flow, words }: Extract<Action, { kind: "check" }>): void {
@@ -248,7 +256,7 @@ class Runner implements Witness {
 
   result(text: string): number | undefined {
     const line = this.#pending();
-    if (line?.action.kind !== "call" || line.action.call !== "socket()") return undefined;
+    if (line?.action.kind !== "call" || line.action.call !== text) return undefined;
     this.#next(text);
     this.#met.add(line);
     return resultOf(line.action.result);
@@ -279,7 +287,7 @@ class Runner implements Witness {
   }
 
   #segment(flow: Conversation, transport: Transport, text: string): number | undefined {
-    if (relativeSegment(transport, flow.bases).flags === "S.") flow.bases.ours = transport.sequence;
+    flow.output(transport);
     const segment = relativeSegment(transport, flow.bases);
     const name = flow.line.name === DEFAULT_FLOW ? "" : `${flow.line.name} `;
     const actual = `tap ${name}> ${writeBody(segment)}`;

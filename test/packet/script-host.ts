@@ -38,13 +38,21 @@ export class ScriptHost extends FakeHost {
   }
 
   override openTcp(v6: boolean, pif: number): number {
-    return this.#open("openTcp") ?? super.openTcp(v6, pif);
+    return this.#open() ?? super.openTcp(v6, pif);
   }
   override openUdp(v6: boolean, pif: number): number {
-    return this.#open("openUdp") ?? super.openUdp(v6, pif);
+    return this.#open() ?? super.openUdp(v6, pif);
   }
   override openPing(v6: boolean): number {
-    return this.#open("openPing") ?? super.openPing(v6);
+    return this.#open() ?? super.openPing(v6);
+  }
+
+  override accept(listener: number): number {
+    const socket = this.sockets.find(({ fd }) => fd === listener);
+    const result = socket?.waiting.length === 0 ? undefined : this.witness?.result("accept()");
+    if (result === undefined) return super.accept(listener);
+    socket?.waiting.shift();
+    return result;
   }
 
   override bind(fd: number, flow: number): number {
@@ -124,8 +132,8 @@ export class ScriptHost extends FakeHost {
   }
 
   /** A call that opens a descriptor counts only where the script says how it fails. */
-  #open(method: keyof Host): number | undefined {
-    return this.witness?.result(`${method}()`);
+  #open(): number | undefined {
+    return this.witness?.result("socket()");
   }
 
   #tell(method: keyof Host, fd: number, text: string): void {

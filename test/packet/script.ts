@@ -125,6 +125,8 @@ function parseAction(verb: string, rest: string): Action {
   switch (verb) {
     case "config":
       return { kind: "config", words: words(rest) };
+    case "forward":
+      return { kind: "config", words: ["forward", ...words(rest)] };
     case "flow":
       return { kind: "flow", flow: parseFlow(rest) };
     case "tap":
@@ -149,7 +151,7 @@ function parseAction(verb: string, rest: string): Action {
 const words = (text: string): string[] => text.split(/\s+/).filter((word) => word !== "");
 
 function parseFlow(text: string): FlowLine {
-  const match = /^(?:(\w+)\s+)?(\S+)\s+->\s+(\S+)(?:\s+isn\s+(\d+))?$/.exec(text);
+  const match = /^(?:(\w+)\s+)?(\S+)\s+(?:->|<-)\s+(\S+)(?:\s+isn\s+(\d+))?$/.exec(text);
   if (match === null) throw new SyntaxError("not a flow");
   const [, name = DEFAULT_FLOW, from, to, isn = "1000"] = match;
   const [inside, insidePort] = parseEnd(from);
@@ -158,7 +160,7 @@ function parseFlow(text: string): FlowLine {
 }
 
 /** "address", "address:port" or "[address]:port"; without a port it is 0. */
-function parseEnd(text: string): [address: string, port: number] {
+export function parseEnd(text: string): [address: string, port: number] {
   const match = /^\[(.+)\]:(\d+)$/.exec(text) ?? /^([^:]+):(\d+)$/.exec(text);
   return match === null ? [text, 0] : [match[1], Number(match[2])];
 }
@@ -223,6 +225,7 @@ function parseHost(text: string): Action {
 }
 
 const EVENTS: ReadonlySet<string> = new Set([
+  "accept",
   "readable",
   "eof",
   "writable",

@@ -2,6 +2,7 @@
 import { FRAGMENT_SLOT_LENGTH } from "../../src/proto/fragments.ts";
 import type { FamilyRules } from "../../src/forward/address-rules.ts";
 import { FakeNet, ip } from "../support/fake-net.ts";
+import { addForward } from "./forward.ts";
 import type { Line } from "./script.ts";
 import { ScriptHost } from "./script-host.ts";
 
@@ -31,6 +32,8 @@ export function buildNet(lines: readonly Line[]): Setup {
   net.plan.poolLength = Math.min(Number(value("pool") ?? net.plan.poolLength), net.plan.poolLength);
   const slots = value("fragments");
   if (slots !== undefined) net.plan.fragmentsLength = Number(slots) * FRAGMENT_SLOT_LENGTH;
+  const loopback = value("host-loopback-to-container") === "on";
+  net.ports = { splice: value("splice") !== "off", spliceOnly: false, hostLoopbackToContainer: loopback };
   for (const words of configs) applyRule(net, words);
   const isn = value("our-isn");
   return { net, host: net.host, ourIsn: isn === undefined ? undefined : Number(isn) >>> 0 };
@@ -39,7 +42,8 @@ export function buildNet(lines: readonly Line[]): Setup {
 const NAMES: ReadonlySet<string> = new Set(
   (
     "offload udp-offload flows mtu ipv4 ipv6 pool fragments our-isn " +
-    "advertise map-host-loopback map-guest dns outbound outbound-interface"
+    "advertise map-host-loopback map-guest dns outbound outbound-interface " +
+    "forward splice host-loopback-to-container gateway"
   ).split(" "),
 );
 
@@ -52,7 +56,6 @@ function applyRule(net: FakeNet, [name, ...values]: string[]): void {
       break;
     case "map-guest":
       family(values[0]).mapGuest = ip(values[0]);
-      family(values[0]).guest = (values[0].includes(":") ? link.v6 : link.v4).assigned[0];
       break;
     case "dns": {
       // dns ADDRESS to SERVER [SERVER...]
@@ -65,6 +68,12 @@ function applyRule(net: FakeNet, [name, ...values]: string[]): void {
       break;
     case "outbound-interface":
       rules.v4.outboundInterface = rules.v6.outboundInterface = values[0];
+      break;
+    case "gateway":
+      family(values[0]).gateway = ip(values[0]);
+      break;
+    case "forward":
+      addForward(net, values.join(" "));
       break;
     case "advertise":
       // advertise [RESOLVER...]

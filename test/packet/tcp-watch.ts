@@ -27,7 +27,9 @@ export class TcpWatch {
       const shift = /wscale (\d+)/.exec(segment.options);
       this.#theirShift = shift === null ? 0 : Math.min(Number(shift[1]), 14);
       this.#said = end;
-      this.#theirEdge = 0;
+      // Both scale their windows, or neither does.
+      if (shift === null) this.#ourShift = 0;
+      this.#theirEdge = segment.ack === undefined ? 0 : segment.ack + (segment.window ?? 65_535);
       this.#acked = this.#ourEdge = 0;
       return;
     }
@@ -41,7 +43,7 @@ export class TcpWatch {
     const has = (letter: string): boolean => hasFlag(segment, letter);
     if (has("R")) return "";
     if (has("S")) this.#ourShift = Number(/wscale (\d+)/.exec(segment.options)?.[1] ?? 0);
-    if (segment.ack === undefined) return "a segment without ACK";
+    if (segment.ack === undefined) return has("S") ? "" : "a segment without ACK";
     if (largest > Math.max(this.#mss, MIN_MSS)) return `more than the container's MSS of ${this.#mss}`;
     if (segment.ack > this.#said) return `acknowledges more than the container has said, ${this.#said}`;
     if (segment.ack < this.#acked) return `acknowledgement moves back from ${this.#acked}`;

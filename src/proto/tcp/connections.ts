@@ -15,6 +15,8 @@ export const Event = {
   SocketFinReceived: 1 << 5,
   TapFinSent: 1 << 6,
   TapFinAcknowledged: 1 << 7,
+  /** A client has been accepted, and our SYN is on its way to the container. */
+  SynSent: 1 << 8,
 } as const;
 
 /** Short-lived facts. */
@@ -131,6 +133,7 @@ export function rfcState(events: number): string {
   const has = (bit: number): boolean => (events & bit) !== 0;
   if (has(Event.Connecting)) return "SYN-RECEIVED";
   if (has(Event.SynAckSent)) return "SYN-RECEIVED";
+  if (has(Event.SynSent)) return "SYN-SENT";
   if (!has(Event.Established)) return "CLOSED";
   if (has(Event.TapFinSent)) {
     if (has(Event.TapFinAcknowledged)) return has(Event.TapFinReceived) ? "TIME-WAIT" : "FIN-WAIT-2";

@@ -26,6 +26,7 @@ import {
   tcpSourcePort,
 } from "../../wire/tcp.ts";
 import { Batch } from "../batch.ts";
+import type { Fd } from "../host.ts";
 import type { Upper } from "../input.ts";
 import { EpollEvent } from "../linux.ts";
 import type { Net } from "../net.ts";
@@ -33,8 +34,11 @@ import type { Output } from "../output.ts";
 import type { FlowHandler } from "../stack.ts";
 import { Connections, Event, Flag } from "./connections.ts";
 import { FromTap, HALF_CLOSED_MS, resetIsExact, resetIsInWindow } from "./from-tap.ts";
-import { Handshake, IDLE_MS } from "./handshake.ts";
+
+import { Inbound } from "./inbound.ts";
+import { Outbound } from "./outbound.ts";
 import { Pending } from "./pending.ts";
+import { IDLE_MS } from "./syn.ts";
 import { ToTap } from "./to-tap.ts";
 
 /** Pause between questions to a container that may have forgotten a connection, and how many there are. */
@@ -49,7 +53,8 @@ export class Tcp implements Upper, FlowHandler {
   readonly #pending: Pending;
   readonly #toTap: ToTap;
   readonly #fromTap: FromTap;
-  readonly #handshake: Handshake;
+  readonly #outbound: Outbound;
+  readonly #inbound: Inbound;
   /** Connections to visit in this turn and in the next. */
   #ready: Int32Array;
   #next: Int32Array;
@@ -68,7 +73,16 @@ export class Tcp implements Upper, FlowHandler {
     this.#toTap = new ToTap(net, output, this.connections, this.#pending, reset);
     this.#fromTap = new FromTap(net, this.connections, this.#batch, this.#pending, this.#toTap, reset);
     const close = (flow: FlowIndex, abort: boolean): void => this.#close(flow, abort);
-    this.#handshake = new Handshake(net, output, this.connections, this.#toTap, close);
+    this.#outbound = new Outbound(net, output, this.connections, this.#toTap, close);
+    this.#inbound = new Inbound(net, this.connections, this.#toTap, close);
+  }
+
+  /**
+   * Takes a client from outside: `fd` is an accepted socket, the flow in state TGT with the TAP as its target. It is
+   * active or gone afterwards.
+   */
+  accepted(flow: FlowIndex, fd: Fd): void {
+    this.#inbound.accepted(flow, fd);
   }
 
   /** A segment from the container; `net.flows.key` holds its addresses. */
@@ -81,7 +95,7 @@ export class Tcp implements Upper, FlowHandler {
     if (side !== NO_FLOW && this.#segment(side >> 1, at, end)) return;
     const flags = tcpFlags(view, at);
     if ((flags & TcpFlag.Rst) !== 0) return counters.add(Count.dropTcpNoFlow);
-    if ((flags & (TcpFlag.Syn | TcpFlag.Ack)) === TcpFlag.Syn) return this.#handshake.open(at);
+    if ((flags & (TcpFlag.Syn | TcpFlag.Ack)) === TcpFlag.Syn) return this.#outbound.open(at);
     this.#refuseUnknown(at, end, flags);
   }
 
@@ -102,7 +116,7 @@ export class Tcp implements Upper, FlowHandler {
     const flow = side >> 1;
     const c = this.connections;
     if ((events & ~(EpollEvent.In | EpollEvent.Out)) !== 0) c.flags[flow] |= Flag.Hangup;
-    if ((c.events[flow] & Event.Connecting) !== 0) return this.#handshake.connected(flow, events);
+    if ((c.events[flow] & Event.Connecting) !== 0) return this.#outbound.connected(flow, events);
     if ((events & EpollEvent.Out) !== 0) {
       if (!this.#fromTap.drain(flow)) return;
       this.#afterwards(flow);
@@ -183,6 +197,11 @@ export class Tcp implements Upper, FlowHandler {
     const c = this.connections;
     const flags = tcpFlags(this.#view, at);
     const sequence = tcpSequence(this.#view, at);
+    if ((c.events[flow] & Event.SynSent) !== 0) {
+      // What the client has said meanwhile follows at the end of the batch.
+      if (this.#inbound.answered(flow, at)) this.#batch.touch(flow);
+      return true;
+    }
     if ((flags & TcpFlag.Rst) !== 0) {
       if (resetIsExact(c, flow, sequence)) this.#close(flow, true);
       else if (resetIsInWindow(c, flow, sequence)) this.#fromTap.challenge(flow);
@@ -197,10 +216,10 @@ export class Tcp implements Upper, FlowHandler {
     }
     if ((c.events[flow] & Event.SynAckSent) !== 0) {
       if (repeated) {
-        this.#toTap.synAck(flow);
+        this.#toTap.syn(flow);
         return true;
       }
-      if (!this.#handshake.established(flow, at, flags)) return true;
+      if (!this.#outbound.established(flow, at, flags)) return true;
     }
     this.#fromTap.segment(flow, at, end);
     return true;

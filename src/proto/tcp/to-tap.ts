@@ -4,15 +4,17 @@
  * position back.
  */
 import { Count } from "../../base/counters.ts";
-import { INITIATING, isMapped, SideWord, wordsOf, type FlowIndex } from "../../flow/table.ts";
+import { isMapped, SideWord, type FlowIndex } from "../../flow/table.ts";
 import { seqAdd, seqDiff, seqGt } from "../../wire/sequence.ts";
 import { TcpFlag } from "../../wire/tcp.ts";
 import { writeMss, writeWindowScale } from "../../wire/tcp-options.ts";
 import { Errno } from "../linux.ts";
 import type { Net } from "../net.ts";
 import type { Output } from "../output.ts";
+import { tapWords } from "../sides.ts";
 import { type Connections, Event, Flag } from "./connections.ts";
 import type { Pending } from "./pending.ts";
+import { WINDOW_SHIFT } from "./syn.ts";
 
 /** Bytes that one connection may move to the container in one turn, so that others get theirs. */
 const TURN_BYTES = 256 * 1024;
@@ -20,16 +22,19 @@ const TURN_BYTES = 256 * 1024;
 const FRAME_PAYLOAD = 65_535 - 60;
 /** Bytes of one connection that may wait for its host socket, and so the largest window shown. */
 export const WINDOW_LIMIT = 1024 * 1024;
-/** Shift of the windows we show; 16 bits cover WINDOW_LIMIT with it. */
-export const WINDOW_SHIFT = 7;
 /** A window that keeps the container busy until its next acknowledgement. */
 const SUFFICIENT_WINDOW = 16_384;
 const MAX_WINDOW_FIELD = 65_535;
+/** Bytes of the window that a SYN shows: it is never scaled (RFC 7323 section 2.2). */
+export const SYN_WINDOW = MAX_WINDOW_FIELD;
 /** First time-out of a segment to the container, which is on this machine; doubled for each retry. */
 const RETRANSMIT_MS = 200;
 const RETRANSMIT_MAX_MS = 120_000;
 /** Retries before the connection is given up: more than 100 s in all (RFC 9293 section 3.8.3, R2). */
 const MAX_RETRIES = 10;
+/** The same for our SYN, as Linux has it (tcp(7), tcp_syn_retries): given up after 127 s. */
+const SYN_RETRANSMIT_MS = 1_000;
+const SYN_RETRIES = 6;
 /** How long an acknowledgement may wait for data to ride on (RFC 9293 section 3.8.6.3 allows 500). */
 export const DELAYED_ACK_MS = 10;
 /**
@@ -64,19 +69,19 @@ export class ToTap {
     this.#reset = reset;
   }
 
-  synAck(flow: FlowIndex): void {
+  /** Our SYN, or the SYN-ACK with which we answer the container's. */
+  syn(flow: FlowIndex): void {
     const c = this.#c;
     const { link, flows, host } = this.#net;
-    const words = wordsOf((flow << 1) | INITIATING);
-    const v6 = !isMapped(flows.sides, words + SideWord.Ours);
+    const v6 = !isMapped(flows.sides, tapWords(flows, flow) + SideWord.Ours);
     const scaled = c.rcvScale[flow] !== 0;
     const options = scaled ? 8 : 4;
     const at = this.#output.payloadAt - options;
     writeMss(host.arena.view, at, Math.min(link.mtu - (v6 ? 60 : 40), 65_535));
     if (scaled) writeWindowScale(host.arena.view, at + 4, WINDOW_SHIFT);
-    // The window of a SYN is never scaled (RFC 7323 section 2.2).
-    c.rcvAdvertised[flow] = seqAdd(c.rcvNxt[flow], MAX_WINDOW_FIELD);
-    this.#send(flow, c.sndUna[flow], TcpFlag.Syn | TcpFlag.Ack, MAX_WINDOW_FIELD, options, 0);
+    const flags = this.#isOpening(flow) ? TcpFlag.Syn : TcpFlag.Syn | TcpFlag.Ack;
+    c.rcvAdvertised[flow] = seqAdd(c.rcvNxt[flow], SYN_WINDOW);
+    this.#send(flow, c.sndUna[flow], flags, SYN_WINDOW, options, 0);
     c.sndNxt[flow] = c.sndMax[flow] = seqAdd(c.sndUna[flow], 1);
     this.#armRetransmit(flow);
   }
@@ -103,10 +108,14 @@ export class ToTap {
     this.#output.tcp(words, sequence, acknowledgment, flags, 0, 0, 0, OUT_OF_BAND_MSS);
   }
 
-  /** Tells the container that the connection is no more. Every segment but a SYN carries ACK, resets too. */
+  /**
+   * Tells the container that the connection is no more. Every segment carries ACK, resets too, unless there is nothing
+   * to acknowledge yet.
+   */
   rst(flow: FlowIndex): void {
     this.#net.counters.add(Count.tcpResetsSent);
     const c = this.#c;
+    if (this.#isOpening(flow)) return void this.#send(flow, c.sndNxt[flow], TcpFlag.Rst, 0, 0, 0);
     this.#send(flow, c.sndNxt[flow], TcpFlag.Rst | TcpFlag.Ack, 0, 0, 0);
     // While data is sent again, the container may have all of it, and believes no reset before its end.
     if (c.sndMax[flow] === c.sndNxt[flow]) return;
@@ -216,11 +225,12 @@ export class ToTap {
   /** A segment to the container got no acknowledgement in time, or its window stays closed. */
   retransmitTimeout(flow: FlowIndex): void {
     const c = this.#c;
-    if (++c.retries[flow] > MAX_RETRIES) return this.#reset(flow);
+    const mostRetries = this.#isOpening(flow) ? SYN_RETRIES : MAX_RETRIES;
+    if (++c.retries[flow] > mostRetries) return this.#reset(flow);
     c.retransmitAt[flow] = 0;
-    if ((c.events[flow] & Event.SynAckSent) !== 0) {
+    if ((c.events[flow] & (Event.SynAckSent | Event.SynSent)) !== 0) {
       this.#net.counters.add(Count.tcpRetransmits);
-      return this.synAck(flow);
+      return this.syn(flow);
     }
     if (c.sndWnd[flow] === 0) return this.#probeWindow(flow);
     this.rewind(flow);
@@ -322,7 +332,7 @@ export class ToTap {
     length: number,
   ): number {
     const c = this.#c;
-    const words = wordsOf((flow << 1) | INITIATING);
+    const words = tapWords(this.#net.flows, flow);
     return this.#output.tcp(words, sequence, c.rcvNxt[flow], flags, window, options, length, c.mss[flow]);
   }
 
@@ -337,9 +347,15 @@ export class ToTap {
     return kept === 0 ? Math.max(share, SUFFICIENT_WINDOW) : Math.max(share - kept, 0);
   }
 
+  /** Whether our SYN to the container is out, and nothing of it is known yet. */
+  #isOpening(flow: FlowIndex): boolean {
+    return (this.#c.events[flow] & Event.SynSent) !== 0;
+  }
+
   #armRetransmit(flow: FlowIndex): void {
     const c = this.#c;
-    const delay = Math.min(RETRANSMIT_MS * 2 ** c.retries[flow], RETRANSMIT_MAX_MS);
+    const first = this.#isOpening(flow) ? SYN_RETRANSMIT_MS : RETRANSMIT_MS;
+    const delay = Math.min(first * 2 ** c.retries[flow], RETRANSMIT_MAX_MS);
     c.retransmitAt[flow] = this.#net.host.nowMs + delay;
     this.wake(flow, c.retransmitAt[flow]);
   }

@@ -1,5 +1,5 @@
 /**
- * The beginning of a connection: the container's SYN becomes a connect of a host socket, and the container gets
+ * A connection from the container: its SYN becomes a connect of a host socket, and the container gets
  * its SYN-ACK only when the far side has accepted. So a refusal, a time-out and a missing route look inside as
  * they do outside.
  */
@@ -18,24 +18,16 @@ import {
 import { familyRules, outboundTarget } from "../../forward/address-rules.ts";
 import { RateLimit } from "../../log/rate-limit.ts";
 import { seqAdd } from "../../wire/sequence.ts";
-import { tcpAcknowledgment, TcpFlag, tcpSequence, tcpWindow } from "../../wire/tcp.ts";
-import { tcpMss, tcpWindowScale } from "../../wire/tcp-options.ts";
+import { tcpAcknowledgment, TcpFlag } from "../../wire/tcp.ts";
 import { sendUnreachable } from "../icmp-errors.ts";
 import { EpollEvent, Errno } from "../linux.ts";
 import type { Net } from "../net.ts";
 import type { Output } from "../output.ts";
-import { type Connections, Event, Flag } from "./connections.ts";
-import { type ToTap, WINDOW_SHIFT } from "./to-tap.ts";
+import { type Connections, Event } from "./connections.ts";
+import { beginRow, chooseSequence, establish, IDLE_MS, readSyn } from "./syn.ts";
+import type { ToTap } from "./to-tap.ts";
 
-/** Segment size of a container that names none (RFC 9293 section 3.7.1). */
-const DEFAULT_MSS = 536;
-const MIN_MSS = 88;
-/** Window shifts beyond this are read as this (RFC 7323 section 2.3). */
-const MAX_SHIFT = 14;
-/** After this long without a word from either side, the container is asked whether it still knows. */
-export const IDLE_MS = 7_200_000;
-
-export class Handshake {
+export class Outbound {
   readonly #net: Net;
   readonly #output: Output;
   readonly #view: DataView;
@@ -85,7 +77,8 @@ export class Handshake {
       counters.add(Count.dropSocketLimit);
       return this.#warn("no further socket can be opened: connections are dropped (see ulimit -n)", -fd);
     }
-    this.#initialize(flow, at);
+    beginRow(this.#net, this.#c, flow, Event.Connecting);
+    readSyn(this.#net, this.#c, flow, at);
     const result = this.#connect(flow, fd);
     if (result < 0 && result !== -Errno.EINPROGRESS) {
       host.close(fd);
@@ -95,7 +88,7 @@ export class Handshake {
     }
     this.#net.socket[flow] = fd;
     flows.hash(flow, INITIATING);
-    this.#chooseSequence(flow);
+    chooseSequence(this.#net, this.#c, flow);
     flows.activate(flow);
     counters.add(Count.flowsOpened);
     this.#net.timers.arm(flow, host.nowMs + IDLE_MS);
@@ -126,38 +119,6 @@ export class Handshake {
     return host.connect(fd, flow);
   }
 
-  /** Fills the row from the container's SYN. */
-  #initialize(flow: FlowIndex, at: number): void {
-    const c = this.#c;
-    const { link, flows } = this.#net;
-    const view = this.#view;
-    // The row may still stand on the list of its former connection.
-    const ready = c.flags[flow] & Flag.Ready;
-    c.reset(flow);
-    c.flags[flow] = ready;
-    c.events[flow] = Event.Connecting;
-    c.activeAt[flow] = this.#net.host.nowMs;
-    c.rcvNxt[flow] = c.ackSent[flow] = seqAdd(tcpSequence(view, at), 1);
-    c.rcvAdvertised[flow] = c.rcvNxt[flow]!;
-    const mss = tcpMss(view, at);
-    const words = wordsOf(flow << 1);
-    const largest = link.mtu - (isMapped(flows.sides, words + SideWord.Ours) ? 40 : 60);
-    c.mss[flow] = Math.min(Math.max(mss < 0 ? DEFAULT_MSS : mss, MIN_MSS), Math.max(largest, MIN_MSS));
-    const shift = tcpWindowScale(view, at);
-    c.sndScale[flow] = Math.min(Math.max(shift, 0), MAX_SHIFT);
-    c.rcvScale[flow] = shift < 0 ? 0 : WINDOW_SHIFT;
-    c.sndWnd[flow] = tcpWindow(view, at);
-  }
-
-  /** Our initial sequence number: keyed hash of the tuple plus a clock of 32 ns ticks (RFC 6528). */
-  #chooseSequence(flow: FlowIndex): void {
-    const c = this.#c;
-    const { flows, host } = this.#net;
-    const ticks = host.nowMs * 31_250;
-    const sequence = seqAdd((flows.hashLow ^ flows.hashHigh) >>> 0, ticks % 0x100000000);
-    c.sndUna[flow] = c.sndNxt[flow] = c.sndMax[flow] = sequence;
-  }
-
   /** The host's connect has ended, well or not. */
   connected(flow: FlowIndex, events: number): void {
     const c = this.#c;
@@ -170,7 +131,7 @@ export class Handshake {
     }
     if ((events & EpollEvent.Out) === 0) return;
     c.events[flow] = Event.SynAckSent;
-    this.#toTap.synAck(flow);
+    this.#toTap.syn(flow);
   }
 
   /** Makes a failed connect look inside as it does outside. */
@@ -207,12 +168,7 @@ export class Handshake {
       this.#toTap.resetUnknown(wordsOf((flow << 1) | INITIATING), ack, 0, TcpFlag.Rst);
       return false;
     }
-    c.sndUna[flow] = ack;
-    c.retries[flow] = 0;
-    c.retransmitAt[flow] = 0;
-    c.events[flow] = Event.Established;
-    c.flags[flow] |= Flag.Readable;
-    c.ackSent[flow] = c.rcvNxt[flow]!;
+    establish(c, flow);
     return true;
   }
 }
