@@ -6,8 +6,15 @@ import { assert } from "../base/assert.ts";
 import { EPERM } from "../ffi/constants.ts";
 import { check } from "../ffi/errno.ts";
 import { seccomp } from "../ffi/libc.ts";
-import { scratch, setWord } from "../ffi/memory.ts";
-import { sockFilter, sockFprog } from "../ffi/structs.ts";
+import { scratch } from "../ffi/memory.ts";
+import {
+  JUMP_IF_AT_LEAST,
+  JUMP_IF_EQUAL,
+  LOAD_WORD,
+  RETURN,
+  writeProgram,
+  type Instruction,
+} from "./filter-program.ts";
 
 /** Numbers of forbidden calls by name; undefined where a machine has none. @see asm/unistd.h */
 type Numbers = readonly [x64: number, arm64: number | undefined];
@@ -78,15 +85,11 @@ export const FORBIDDEN_CALLS: Readonly<Record<string, Numbers>> = {
   ioperm: [173, undefined],
 };
 
-/* linux/audit.h, linux/bpf_common.h, linux/seccomp.h */
+/* linux/audit.h, linux/seccomp.h */
 const isX64 = process.arch === "x64";
 const AUDIT_ARCH = isX64 ? 0xc000003e : 0xc00000b7;
 /** Calls of the x32 interface, which has numbers of its own for some, start here. */
 const X32 = 0x40000000;
-const LOAD_WORD = 0x20;
-const JUMP_IF_EQUAL = 0x15;
-const JUMP_IF_AT_LEAST = 0x35;
-const RETURN = 0x06;
 const NUMBER_AT = 0;
 const ARCH_AT = 4;
 const ALLOW = 0x7fff0000;
@@ -96,22 +99,9 @@ const ALL_THREADS = 1;
 
 /** Forbids FORBIDDEN_CALLS to all threads, for good. Needs no_new_privs (caps.ts). Throws SysError. */
 export function limitSystemCalls(): void {
-  const { view, address } = scratch;
-  const program = compile();
-  program.forEach(([code, ifTrue, ifFalse, value], i) => {
-    const at = sockFprog.size + i * sockFilter.size;
-    view.setUint16(at + sockFilter.code, code, true);
-    view.setUint8(at + sockFilter.ifTrue, ifTrue);
-    view.setUint8(at + sockFilter.ifFalse, ifFalse);
-    view.setUint32(at + sockFilter.value, value, true);
-  });
-  view.setUint16(sockFprog.length, program.length, true);
-  setWord(view, sockFprog.filter, address + sockFprog.size);
-  check(seccomp(SET_MODE_FILTER, ALL_THREADS, address), "seccomp");
+  writeProgram(compile());
+  check(seccomp(SET_MODE_FILTER, ALL_THREADS, scratch.address), "seccomp");
 }
-
-/** Code, instructions to skip when true and when false, and value. */
-type Instruction = [code: number, ifTrue: number, ifFalse: number, value: number];
 
 function compile(): Instruction[] {
   const numbers = Object.values(FORBIDDEN_CALLS).flatMap(([x64, arm64]) => (isX64 ? x64 : (arm64 ?? [])));
