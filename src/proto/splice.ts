@@ -211,7 +211,7 @@ export class Splice implements FlowHandler {
 
   /** Whether this side may give more, as far as is known. */
   #canRead(side: SideIndex): boolean {
-    return (this.#flags[side] & (SideFlag.Readable | SideFlag.Ended)) === SideFlag.Readable;
+    return (this.#flags[side] & SideFlag.Readable) !== 0;
   }
 
   /** Whether the direction waits for a turn, and neither for its receiver nor, with the timer, for a pipe. */
@@ -294,12 +294,11 @@ export class Splice implements FlowHandler {
     else if (this.#isLost(from) || this.#isLost(to)) this.#close(flow, true);
   }
 
-  /** Ends the stream of the other side, when everything before this side's end is in its socket. */
+  /** Ends the stream of the other side: nothing is read behind a pipe with bytes, so the end is the last of all. */
   #passEnd(side: SideIndex): void {
     const to = side ^ 1;
     const flags = this.#flags;
-    if ((flags[side] & SideFlag.Ended) === 0 || this.#pipes[side] !== NONE) return;
-    if ((flags[to] & (SideFlag.Shut | SideFlag.Broken)) !== 0) return;
+    if ((flags[side] & SideFlag.Ended) === 0 || (flags[to] & (SideFlag.Shut | SideFlag.Broken)) !== 0) return;
     const result = this.#net.host.shutdownWrite(this.#fds[to]);
     flags[to] |= result < 0 ? SideFlag.Broken | SideFlag.Readable : SideFlag.Shut;
   }
@@ -319,7 +318,6 @@ export class Splice implements FlowHandler {
       const fd = this.#fds[side];
       if (fd !== NONE && abort) host.closeReset(fd);
       else if (fd !== NONE) host.close(fd);
-      this.#begin(side, NONE, 0);
     }
     timers.disarm(flow);
     flows.close(flow);

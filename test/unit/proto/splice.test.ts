@@ -251,6 +251,15 @@ test("without a pipe a flow waits a moment and does not spin", () => {
   expect(fake.net.timers.nextDelay(fake.net.host.nowMs)).toBe(-1);
 });
 
+test("a flow that ends while it waits for a pipe leaves no timer", () => {
+  const { client } = fake.establish();
+  fake.net.host.script("takePipe", EMFILE);
+  fake.arrive(client, pattern(10));
+  expect(fake.net.timers.nextDelay(fake.net.host.nowMs)).toBeGreaterThan(0);
+  fake.splice.shutdown();
+  expect(fake.net.timers.nextDelay(fake.net.host.nowMs)).toBe(-1);
+});
+
 test("a flow with much to move takes turns with others", () => {
   const [greedy, other] = [fake.establish(), fake.establish()];
   greedy.client.arrive(new Uint8Array(3 * MIB));
