@@ -1,24 +1,51 @@
 /** The flows of a script, and what has happened to them. */
 import { sameIp } from "../../src/base/address.ts";
-import { endpointPort, oursPort, sideProtocol, SideWord } from "../../src/flow/table.ts";
+import { endpointPort, oursPort, sidePif, sideProtocol, SideWord, wordsOf } from "../../src/flow/table.ts";
+import { FlowType, Pif } from "../../src/flow/state.ts";
 import { tapWords } from "../../src/proto/sides.ts";
 import { IpProtocol } from "../../src/wire/ipv4.ts";
 import { TcpFlag } from "../../src/wire/tcp.ts";
 import { type FakeNet, ip } from "../support/fake-net.ts";
+import { FROM_CONTAINER, streamBytes, TO_CONTAINER } from "./payload.ts";
 import type { Bases } from "./packets-in.ts";
 import type { Transport } from "./packets-out.ts";
 import type { FlowLine, Line } from "./script.ts";
 import { endpointText } from "./script-host.ts";
 import { TcpWatch } from "./tcp-watch.ts";
 
+/** The streams of a socket, as patterns that tell the place of each byte. */
+export class Streams {
+  /** Bytes that have arrived at the socket, and bytes that it took. */
+  arrived = 0;
+  taken = 0;
+  readonly #in: number;
+  readonly #out: number;
+
+  constructor(seedIn: number, seedOut: number) {
+    this.#in = seedIn;
+    this.#out = seedOut;
+  }
+
+  /** The next bytes that arrive. */
+  arrive(length: number): Uint8Array {
+    this.arrived += length;
+    return streamBytes(this.arrived - length, length, this.#in);
+  }
+
+  /** The bytes that the socket should be given next. */
+  expected(length: number): Uint8Array {
+    return streamBytes(this.taken, length, this.#out);
+  }
+}
+
 export class Conversation {
   readonly line: FlowLine;
   readonly bases: Bases;
   readonly watch = new TcpWatch();
-  /** Bytes of the container's stream that the host socket took. */
-  taken = 0;
-  /** Bytes of the outside's stream that have arrived at the host socket. */
-  arrived = 0;
+  /** What went through each socket there may be. */
+  readonly host = new Streams(TO_CONTAINER, FROM_CONTAINER);
+  readonly client = new Streams(FROM_CONTAINER, TO_CONTAINER);
+  readonly server = new Streams(TO_CONTAINER, FROM_CONTAINER);
   /** Whether our initial sequence number is not known yet. */
   #isNew = true;
 
@@ -30,7 +57,7 @@ export class Conversation {
   /** A client from outside begins a connection. */
   begin(): void {
     this.#isNew = true;
-    this.taken = this.arrived = 0;
+    for (const streams of [this.host, this.client, this.server]) streams.arrived = streams.taken = 0;
   }
 
   /** Takes note of our initial sequence number; a repeated SYN must have the same. */
@@ -74,7 +101,8 @@ export class Conversations {
   }
 
   #is(flow: number, line: FlowLine): boolean {
-    const { sides } = this.#net.flows;
+    const { sides, type } = this.#net.flows;
+    if (type[flow] === FlowType.TcpSplice) return this.#isSpliced(flow, line);
     const words = tapWords(this.#net.flows, flow);
     const protocol = sideProtocol(sides, words);
     const isPing = protocol === IpProtocol.Icmp || protocol === IpProtocol.Icmp6;
@@ -85,6 +113,19 @@ export class Conversations {
       sameIp(sides, words + SideWord.Endpoint, ip(line.inside), 0) &&
       (ports || (isPing && line.insidePort === 0))
     );
+  }
+
+  /** Both ends of a spliced flow are far parties. */
+  #isSpliced(flow: number, line: FlowLine): boolean {
+    const { sides } = this.#net.flows;
+    return [wordsOf(flow << 1), wordsOf((flow << 1) | 1)].every((words) => {
+      const isInside = sidePif(sides, words) === Pif.Splice;
+      const address = isInside ? line.inside : line.outside;
+      const port = isInside ? line.insidePort : line.outsidePort;
+      return (
+        endpointPort(sides, words) === port && sameIp(sides, words + SideWord.Endpoint, ip(address), 0)
+      );
+    });
   }
 }
 

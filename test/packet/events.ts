@@ -8,19 +8,24 @@ import { streamBytes, TO_CONTAINER, trainBytes } from "./payload.ts";
 /** Bits of an event (linux/eventpoll.h). */
 const EVENT_BITS: ReadonlyMap<string, number> = new Map([
   ["in", 0x1],
+  ["pri", 0x2],
   ["out", 0x4],
   ["err", 0x8],
   ["hup", 0x10],
   ["rdhup", 0x2000],
 ]);
-const [IN, OUT, ERR, HUP, RDHUP] = [...EVENT_BITS.values()];
+const [IN, PRI, OUT, ERR, HUP, RDHUP] = [...EVENT_BITS.values()];
 
-/** Changes the socket as the words of an event line say; returns the events that epoll would report. */
+/**
+ * Changes the socket as the words of an event line say; returns the events that epoll would report.
+ *
+ * @param bytesFor gives the next bytes of the stream that arrives
+ */
 export function applyEvent(
   socket: FakeSocket,
   words: readonly string[],
   literal: string | undefined,
-  arrived: number,
+  bytesFor: (length: number) => Uint8Array,
 ): number {
   const [word, ...rest] = words;
   switch (word) {
@@ -28,17 +33,20 @@ export function applyEvent(
       return 0;
     case "readable": {
       const bytes = literal === undefined ? undefined : Buffer.from(literal);
-      receive(socket, rest[0], bytes, arrived);
+      receive(socket, rest[0], bytes, bytesFor);
       // What comes with it: "readable 5 eof".
-      return IN | applyEvent(socket, rest.slice(1), undefined, arrived);
+      return IN | applyEvent(socket, rest.slice(1), undefined, bytesFor);
     }
     case "eof":
       socket.streamEnded = true;
       return IN | RDHUP | (socket.writeShut ? HUP : 0);
     case "writable":
       return OUT;
+    case "urgent":
+      socket.urgentAt = socket.stream.length - 1;
+      return IN | PRI | applyEvent(socket, rest, undefined, bytesFor);
     case "error":
-      socket.error = errnoOf(rest[0]);
+      socket.breakOff(errnoOf(rest[0]));
       return IN | OUT | ERR | HUP | RDHUP;
     case "queue":
       socket.errors.push(queued(rest));
@@ -54,9 +62,14 @@ export function applyEvent(
 }
 
 /** Puts `size` bytes, or a datagram or a train "LENGTH/SEGMENT", into the socket. */
-function receive(socket: FakeSocket, size: string, bytes: Uint8Array | undefined, arrived: number): void {
+function receive(
+  socket: FakeSocket,
+  size: string,
+  bytes: Uint8Array | undefined,
+  bytesFor: (length: number) => Uint8Array,
+): void {
   const [length, segment = 0] = size.split("/").map(Number);
-  if (socket.kind === "tcp") return socket.arrive(bytes ?? streamBytes(arrived, length, TO_CONTAINER));
+  if (socket.kind === "tcp") return socket.arrive(bytes ?? bytesFor(length));
   socket.inbox.push({ bytes: bytes ?? trainBytes(length, segment, TO_CONTAINER), segment });
 }
 

@@ -1,6 +1,7 @@
 /** Runs a packet script against the protocols, in memory. README.md tells what scripts can say. */
 import { Count, type CounterName } from "../../src/base/counters.ts";
 import { FlowType } from "../../src/flow/state.ts";
+import { INITIATING, TARGET } from "../../src/flow/table.ts";
 import { Stack } from "../../src/proto/stack.ts";
 import { rfcState } from "../../src/proto/tcp/connections.ts";
 import type { FakeNet } from "../support/fake-net.ts";
@@ -12,9 +13,9 @@ import { applyEvent } from "./events.ts";
 import { delayFor } from "./first-isn.ts";
 import { addClient } from "./forward.ts";
 import { buildFrame } from "./packets-in.ts";
-import { FROM_CONTAINER, streamBytes, trainBytes } from "./payload.ts";
+import { trainBytes } from "./payload.ts";
 import { readFrame, type Transport } from "./packets-out.ts";
-import { DEFAULT_FLOW, type Action, type Line, parseScript } from "./script.ts";
+import { DEFAULT_FLOW, type Action, type Line, parseScript, type Who } from "./script.ts";
 import type { ScriptHost, Witness } from "./script-host.ts";
 import { buildNet } from "./setup.ts";
 
@@ -211,14 +212,22 @@ class Runner implements Witness {
       this.#flows.get(action.flow)?.begin();
       return this.#stack.listenerEvent(addClient(this.#net, words[1], words[3]), EPOLLIN);
     }
+    if (words[0] === "stock") return this.#stack.insideReady();
     const flow = this.#flow(action.flow, line);
-    const index = this.#flows.indexOf(flow.line);
-    const fd = index < 0 ? -1 : this.#net.socket[index];
-    const socket = this.#host.sockets.find((candidate) => candidate.fd === fd);
-    if (socket === undefined) throw this.#failure(line, line.text, "the flow has no socket");
-    const events = applyEvent(socket, words, action.literal, flow.arrived);
-    flow.arrived += bytesOf(socket, words);
+    const socket = this.#socket(this.#flows.indexOf(flow.line), action.who);
+    if (socket === undefined) throw this.#failure(line, line.text, "the flow has no such socket");
+    const streams = flow[action.who];
+    const events = applyEvent(socket, words, action.literal, (length) => streams.arrive(length));
     this.#stack.socketEvent(socket.side, events);
+  }
+
+  #socket(flow: number, who: Who): FakeSocket | undefined {
+    if (flow < 0) return undefined;
+    const fd = this.#net.socket[flow];
+    const side = (flow << 1) | (who === "server" ? TARGET : INITIATING);
+    return this.#host.sockets.find((socket) =>
+      who === "host" ? socket.fd === fd : socket.side === side && socket.closed === "open",
+    );
   }
 
   #check(line: Line, { what, flow, words }: Extract<Action, { kind: "check" }>): void {
@@ -240,18 +249,24 @@ class Runner implements Witness {
 
   /* Witness: what the protocols do. */
 
-  call(flow: number, text: string, bytes: Uint8Array | undefined): number | undefined {
-    const name = flow < 0 ? this.#current : this.#flows.nameOf(flow);
-    const actual = `host ${name === DEFAULT_FLOW ? "" : `${name} `}${text}`;
+  call(side: number, text: string, bytes: Uint8Array | undefined): number | undefined {
+    const name = side < 0 ? this.#current : this.#flows.nameOf(side >> 1);
+    const who = this.#whoIs(side);
+    const actual = `${who} ${name === DEFAULT_FLOW ? "" : `${name} `}${text}`;
     const line = this.#next(actual);
     const { action } = line;
-    if (action.kind !== "call" || action.flow !== name || !fits(action.call, text)) {
+    if (action.kind !== "call" || action.who !== who || action.flow !== name || !fits(action.call, text)) {
       throw this.#failure(line, line.text, actual);
     }
     const result = resultOf(action.result);
-    if (bytes !== undefined) this.#checkBytes(line, action.literal, flow, text, bytes, result);
+    if (bytes !== undefined) this.#checkBytes(line, side, text, bytes, result);
     this.#met.add(line);
     return result;
+  }
+
+  #whoIs(side: number): Who {
+    if (this.#net.flows.type[side >> 1] !== FlowType.TcpSplice) return "host";
+    return (side & 1) === TARGET ? "server" : "client";
   }
 
   result(text: string): number | undefined {
@@ -313,25 +328,17 @@ class Runner implements Witness {
     }
   }
 
-  /** Checks what a socket is given: the next bytes of the container's stream, or whole datagrams. */
-  #checkBytes(
-    line: Line,
-    literal: string | undefined,
-    flow: number,
-    text: string,
-    bytes: Uint8Array,
-    result: number | undefined,
-  ): void {
-    const conversationOf = this.#flows.get(this.#flows.nameOf(flow));
-    const type = this.#net.flows.type[flow];
-    if (conversationOf === undefined || type === FlowType.Ping4 || type === FlowType.Ping6) return;
+  /** Checks what a socket is given: the next bytes of a stream, or whole datagrams. */
+  #checkBytes(line: Line, side: number, text: string, bytes: Uint8Array, result: number | undefined): void {
+    const streams = this.#flows.get(this.#flows.nameOf(side >> 1))?.[this.#whoIs(side)];
+    const type = this.#net.flows.type[side >> 1];
+    if (streams === undefined || type === FlowType.Ping4 || type === FlowType.Ping6) return;
     const segment = Number(/\/(\d+)/.exec(text)?.[1] ?? 0);
-    const usual =
-      type === FlowType.Tcp
-        ? streamBytes(conversationOf.taken, bytes.length, FROM_CONTAINER)
-        : trainBytes(bytes.length, segment);
+    const isStream = type === FlowType.Tcp || type === FlowType.TcpSplice;
+    const usual = isStream ? streams.expected(bytes.length) : trainBytes(bytes.length, segment);
+    const literal = line.action.kind === "call" ? line.action.literal : undefined;
     if (!isPayload(bytes, literal, usual)) throw this.#failure(line, line.text, `other bytes in ${text}`);
-    conversationOf.taken += Math.max(result ?? bytes.length, 0);
+    streams.taken += Math.max(result ?? bytes.length, 0);
   }
 
   /** The next line that tells of something the protocols do; `actual` is what they have just done. */
@@ -371,11 +378,6 @@ class Runner implements Witness {
   #failure(line: Line | undefined, expected: string, actual: string): ScriptFailure {
     return new ScriptFailure(`${line?.place}\n  expected: ${expected}\n  actual:   ${actual}`);
   }
-}
-
-/** Bytes that an event adds to the stream of a TCP socket. */
-function bytesOf(socket: FakeSocket, words: readonly string[]): number {
-  return socket.kind === "tcp" && words[0] === "readable" ? Number(words[1]) : 0;
 }
 
 const isCounter = (name: string): name is CounterName => Object.hasOwn(Count, name);

@@ -8,8 +8,8 @@ const EINPROGRESS = -115;
 
 /** What the script is told of a call, and what it answers: a result, or undefined for the usual one. */
 export interface Witness {
-  /** @param flow -1 while it is not known */
-  call(flow: number, text: string, bytes: Uint8Array | undefined): number | undefined;
+  /** @param side -1 while it is not known */
+  call(side: number, text: string, bytes: Uint8Array | undefined): number | undefined;
   /** Asked for calls that are no event unless the script has a line for them. */
   result(text: string): number | undefined;
   frame(bytes: Uint8Array): number | undefined;
@@ -19,7 +19,7 @@ export class ScriptHost extends FakeHost {
   /** Set before anything is called. */
   witness: Witness | undefined;
   readonly #table: FlowTable;
-  readonly #flowOf = new Map<number, number>();
+  readonly #sideOf = new Map<number, number>();
   readonly #pieces: { at: number; length: number }[] = [];
   /** Value of each option of each descriptor. */
   readonly #values = new Map<string, number | boolean>();
@@ -56,7 +56,7 @@ export class ScriptHost extends FakeHost {
   }
 
   override bind(fd: number, flow: number): number {
-    this.#flowOf.set(fd, flow);
+    this.#sideOf.set(fd, (flow << 1) | TARGET);
     this.#tell("bind", fd, `bind(${this.#address(flow, SideWord.Ours)})`);
     return super.bind(fd, flow);
   }
@@ -65,26 +65,26 @@ export class ScriptHost extends FakeHost {
     return super.bindToDevice(fd, name);
   }
   override connect(fd: number, flow: number): number {
-    this.#flowOf.set(fd, flow);
+    this.#sideOf.set(fd, (flow << 1) | TARGET);
     const usual = this.sockets.find((socket) => socket.fd === fd)?.kind === "tcp" ? EINPROGRESS : 0;
     const text = `connect(${this.#address(flow, SideWord.Endpoint)})`;
-    const result = this.witness?.call(flow, text, undefined) ?? usual;
+    const result = this.witness?.call((flow << 1) | TARGET, text, undefined) ?? usual;
     this.script("connect", result);
     return super.connect(fd, flow);
   }
   override watch(fd: number, side: number): number {
-    this.#flowOf.set(fd, side >> 1);
+    this.#sideOf.set(fd, side);
     return super.watch(fd, side);
   }
 
   override close(fd: number): void {
     this.#tell("close", fd, "close()");
-    this.#flowOf.delete(fd);
+    this.#sideOf.delete(fd);
     super.close(fd);
   }
   override closeReset(fd: number): void {
     this.#tell("closeReset", fd, "reset()");
-    this.#flowOf.delete(fd);
+    this.#sideOf.delete(fd);
     super.closeReset(fd);
   }
   override shutdownWrite(fd: number): number {
@@ -98,15 +98,28 @@ export class ScriptHost extends FakeHost {
   }
   override send(fd: number, parts: number): number {
     const bytes = this.#gather(parts);
-    const result = this.witness?.call(this.#flow(fd), `send(${bytes.length})`, bytes);
+    const result = this.witness?.call(this.#side(fd), `send(${bytes.length})`, bytes);
     if (result !== undefined) this.script("send", result);
     return super.send(fd, parts);
   }
   override sendTrain(fd: number, parts: number, segment: number): number {
     const bytes = this.#gather(parts);
-    const result = this.witness?.call(this.#flow(fd), `train(${bytes.length}/${segment})`, bytes);
+    const result = this.witness?.call(this.#side(fd), `train(${bytes.length}/${segment})`, bytes);
     if (result !== undefined) this.script("sendTrain", result);
     return super.sendTrain(fd, parts, segment);
+  }
+
+  override takePipe(): number {
+    return this.witness?.result("pipe()") ?? super.takePipe();
+  }
+  /** What a script lets a socket take is the space that it has. */
+  override drainPipe(pipe: number, fd: number, length: number): number {
+    const bytes = this.pipes[pipe]?.slice(0, length);
+    const result = this.witness?.call(this.#side(fd), `send(${length})`, bytes);
+    const socket = this.sockets.find((candidate) => candidate.fd === fd)!;
+    socket.space = result ?? Infinity;
+    if (result !== undefined && result < 0) this.script("drainPipe", result);
+    return super.drainPipe(pipe, fd, length);
   }
 
   override discard(fd: number, length: number): number {
@@ -137,7 +150,7 @@ export class ScriptHost extends FakeHost {
   }
 
   #tell(method: keyof Host, fd: number, text: string): void {
-    const result = this.witness?.call(this.#flow(fd), text, undefined);
+    const result = this.witness?.call(this.#side(fd), text, undefined);
     if (result !== undefined) this.script(method, result);
   }
 
@@ -147,11 +160,11 @@ export class ScriptHost extends FakeHost {
     if ((this.#values.get(key) ?? initial) === value) return undefined;
     this.#values.set(key, value);
     const argument = value === true ? (name === "df" ? "on" : "") : value === false ? "off" : `${value}`;
-    return this.witness?.call(this.#flow(fd), `${name}(${argument})`, undefined);
+    return this.witness?.call(this.#side(fd), `${name}(${argument})`, undefined);
   }
 
-  #flow(fd: number): number {
-    return this.#flowOf.get(fd) ?? -1;
+  #side(fd: number): number {
+    return this.#sideOf.get(fd) ?? -1;
   }
 
   #gather(parts: number): Uint8Array {

@@ -37,6 +37,9 @@ export interface Packet {
   modifiers: string[][];
 }
 
+/** A flow's socket; a spliced flow has two, towards the client and towards the server. */
+export type Who = "host" | "client" | "server";
+
 export type Action =
   | { kind: "config"; words: string[] }
   | { kind: "flow"; flow: FlowLine }
@@ -45,9 +48,16 @@ export type Action =
   /** A packet out of the TAP; `result` is that of the write. */
   | { kind: "output"; flow: string; packet: Packet; result: string | undefined }
   /** A call that must be made. */
-  | { kind: "call"; flow: string; call: string; result: string | undefined; literal: string | undefined }
+  | {
+      kind: "call";
+      who: Who;
+      flow: string;
+      call: string;
+      result: string | undefined;
+      literal: string | undefined;
+    }
   /** Something that a socket tells. */
-  | { kind: "event"; flow: string; words: string[]; literal: string | undefined }
+  | { kind: "event"; who: Who; flow: string; words: string[]; literal: string | undefined }
   /** The engine ends. */
   | { kind: "end" }
   | { kind: "check"; what: "state" | "drop" | "count"; flow: string; words: string[] };
@@ -132,7 +142,9 @@ function parseAction(verb: string, rest: string): Action {
     case "tap":
       return parseTap(rest);
     case "host":
-      return parseHost(rest);
+    case "client":
+    case "server":
+      return parseHost(verb, rest);
     case "end":
       return { kind: "end" };
     case "state": {
@@ -211,17 +223,17 @@ function parseBody(text: string): Packet["body"] {
   return { kind: "other", text };
 }
 
-function parseHost(text: string): Action {
+function parseHost(who: Who, text: string): Action {
   const call = /^(?:(\w+)\s+)?(\w+\([^)]*\))(?:\s+=\s+(\w+))?(?:\s+"(.*)")?$/.exec(text);
   if (call !== null) {
     const [, flow = DEFAULT_FLOW, name, result, literal] = call;
-    return { kind: "call", flow, call: name, result, literal };
+    return { kind: "call", who, flow, call: name, result, literal };
   }
   const match = /^(.*?)(?:\s+"(.*)")?$/.exec(text);
   const parts = words(match?.[1] ?? "");
   const flow = EVENTS.has(parts[0]) ? DEFAULT_FLOW : (parts.shift() ?? "");
   if (!EVENTS.has(parts[0])) throw new SyntaxError("not an event of a socket, nor a call");
-  return { kind: "event", flow, words: parts, literal: match?.[2] };
+  return { kind: "event", who, flow, words: parts, literal: match?.[2] };
 }
 
 const EVENTS: ReadonlySet<string> = new Set([
@@ -233,4 +245,6 @@ const EVENTS: ReadonlySet<string> = new Set([
   "queue",
   "event",
   "reply",
+  "urgent",
+  "stock",
 ]);

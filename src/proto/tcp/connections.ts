@@ -23,20 +23,18 @@ export const Event = {
 export const Flag = {
   /** The host socket may have data or an end of stream. */
   Readable: 1 << 0,
-  /** On the list of connections that `service` visits. */
-  Ready: 1 << 1,
   /** An acknowledgement goes out at the end of the batch whatever else happens. */
-  AckNow: 1 << 2,
+  AckNow: 1 << 1,
   /** Data flows in turns: acknowledgements wait a little for an answer to ride on. */
-  Interactive: 1 << 3,
+  Interactive: 1 << 2,
   /** `finSequence` is valid. */
-  FinKnown: 1 << 4,
+  FinKnown: 1 << 3,
   /** Lost data is being sent again; further duplicate acknowledgements mean nothing until `recover`. */
-  Recovering: 1 << 5,
+  Recovering: 1 << 4,
   /** The host socket keeps itself alive. */
-  KeepAlive: 1 << 6,
+  KeepAlive: 1 << 5,
   /** The far side has ended its stream, broken off or sent urgent data: a short peek need not be the last one. */
-  Hangup: 1 << 7,
+  Hangup: 1 << 6,
 } as const;
 
 export class Connections {

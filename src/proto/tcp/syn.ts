@@ -19,10 +19,7 @@ export const IDLE_MS = 7_200_000;
 
 /** Makes the row that of a connection of which only `event` (a bit of Event) has happened. */
 export function beginRow(net: Net, c: Connections, flow: FlowIndex, event: number): void {
-  // The row may still stand on the list of its former connection.
-  const ready = c.flags[flow] & Flag.Ready;
   c.reset(flow);
-  c.flags[flow] = ready;
   c.events[flow] = event;
   c.activeAt[flow] = net.host.nowMs;
   c.rcvScale[flow] = WINDOW_SHIFT;

@@ -4,6 +4,7 @@
  */
 import { isUnicast } from "../../base/address.ts";
 import { Count } from "../../base/counters.ts";
+import { FlowQueue } from "../../flow/queue.ts";
 import { FlowType } from "../../flow/state.ts";
 import {
   endpointPort,
@@ -55,18 +56,15 @@ export class Tcp implements Upper, FlowHandler {
   readonly #fromTap: FromTap;
   readonly #outbound: Outbound;
   readonly #inbound: Inbound;
-  /** Connections to visit in this turn and in the next. */
-  #ready: Int32Array;
-  #next: Int32Array;
-  #readyCount = 0;
+  /** Connections that wait for a turn. */
+  readonly #ready: FlowQueue;
 
   constructor(net: Net, output: Output) {
     const { capacity } = net.flows;
     this.#net = net;
     this.#view = net.host.arena.view;
     this.#batch = new Batch(capacity);
-    this.#ready = new Int32Array(capacity);
-    this.#next = new Int32Array(capacity);
+    this.#ready = new FlowQueue(capacity);
     this.connections = new Connections(capacity);
     this.#pending = new Pending(net.host, capacity, net.plan.poolAt, net.plan.poolLength);
     const reset = (flow: FlowIndex): void => this.reset(flow);
@@ -123,7 +121,7 @@ export class Tcp implements Upper, FlowHandler {
     }
     if ((events & ~EpollEvent.Out) !== 0 && this.#net.flows.closed[flow] === 0) {
       c.flags[flow] |= Flag.Readable;
-      this.#makeReady(flow);
+      this.#ready.add(flow);
     }
     if ((events & EpollEvent.Error) !== 0) {
       // What the peer said before it broke off still goes to the container, then the break.
@@ -135,24 +133,18 @@ export class Tcp implements Upper, FlowHandler {
   /** Gives every ready connection a turn. */
   service(): void {
     const c = this.connections;
-    const current = this.#ready;
-    const count = this.#readyCount;
-    this.#ready = this.#next;
-    this.#next = current;
-    this.#readyCount = 0;
-    for (let i = 0; i < count; i++) {
-      const flow = current[i];
-      c.flags[flow] &= ~Flag.Ready;
+    for (let left = this.#ready.length; left > 0; left--) {
+      const flow = this.#ready.take();
       // A connection that has ended in the meantime has no events.
       if ((c.events[flow] & Event.Established) === 0) continue;
-      if (this.#toTap.pump(flow)) this.#makeReady(flow);
+      if (this.#toTap.pump(flow)) this.#ready.add(flow);
       else this.#afterwards(flow);
     }
   }
 
   /** Whether some connection waits for a turn. */
   get isBusy(): boolean {
-    return this.#readyCount > 0;
+    return this.#ready.length > 0;
   }
 
   timer(flow: FlowIndex): void {
@@ -255,13 +247,6 @@ export class Tcp implements Upper, FlowHandler {
     return true;
   }
 
-  #makeReady(flow: FlowIndex): void {
-    const c = this.connections;
-    if ((c.flags[flow] & Flag.Ready) !== 0) return;
-    c.flags[flow] |= Flag.Ready;
-    this.#ready[this.#readyCount++] = flow;
-  }
-
   /** After any handling: a connection closed on all four ways is over; one with more to read gets its turn. */
   #afterwards(flow: FlowIndex): void {
     const c = this.connections;
@@ -270,7 +255,7 @@ export class Tcp implements Upper, FlowHandler {
     if ((c.events[flow] & done) === done) return this.#close(flow, false);
     const window = c.sndWnd[flow] > (c.sndNxt[flow] - c.sndUna[flow]) >>> 0;
     if ((c.flags[flow] & Flag.Readable) !== 0 && window && (c.events[flow] & Event.TapFinSent) === 0) {
-      this.#makeReady(flow);
+      this.#ready.add(flow);
     }
   }
 

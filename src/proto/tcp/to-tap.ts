@@ -136,7 +136,7 @@ export class ToTap {
     const { host, link } = this.#net;
     let budget = TURN_BYTES;
     while ((c.flags[flow] & Flag.Readable) !== 0) {
-      if ((c.events[flow] & Event.TapFinSent) !== 0) return false;
+      if ((c.events[flow] & (Event.Established | Event.TapFinSent)) !== Event.Established) return false;
       const window = c.sndWnd[flow] - seqDiff(c.sndNxt[flow], c.sndUna[flow]);
       if (window <= 0) {
         // The container's next acknowledgement opens it; if that gets lost, a probe asks for it.
