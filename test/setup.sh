@@ -8,7 +8,8 @@ USER_NAME=bucatini-test
 NEEDED="iperf3:iperf3 dig:dnsutils dnsmasq:dnsmasq-base nginx:nginx-light socat:socat pasta:passt
 slirp4netns:slirp4netns ip:iproute2 ping:iputils-ping traceroute:traceroute sshd:openssh-server
 ssh:openssh-client tcpdump:tcpdump nc:netcat-openbsd ethtool:ethtool sudo:sudo ps:procps curl:curl
-nsenter:util-linux setpriv:util-linux busybox:busybox ctr:containerd runc:runc crun:crun rdisc6:ndisc6"
+nsenter:util-linux setpriv:util-linux busybox:busybox ctr:containerd runc:runc crun:crun rdisc6:ndisc6
+systemd-socket-activate:systemd"
 
 PATH=$PATH:/usr/sbin:/sbin
 

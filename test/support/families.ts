@@ -7,6 +7,8 @@ export interface Family {
   readonly peer: string;
   /** The same, in brackets where a port follows. */
   readonly peerHost: string;
+  /** The host's address, which the container has too. */
+  readonly outside: string;
   /** Default gateway of "outside" and of the container; inside it stands for the host's loopback. */
   readonly gateway: string;
   readonly gatewayHost: string;
@@ -24,6 +26,7 @@ export const FAMILIES: readonly Family[] = [
     digit: "4",
     peer: "203.0.113.1",
     peerHost: "203.0.113.1",
+    outside: "198.51.100.2",
     gateway: "198.51.100.1",
     gatewayHost: "198.51.100.1",
     loopback: "127.0.0.1",
@@ -36,6 +39,7 @@ export const FAMILIES: readonly Family[] = [
     digit: "6",
     peer: "2001:db8:2::1",
     peerHost: "[2001:db8:2::1]",
+    outside: "2001:db8:1::2",
     gateway: "2001:db8:1::1",
     gatewayHost: "[2001:db8:1::1]",
     loopback: "::1",

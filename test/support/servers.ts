@@ -25,19 +25,18 @@ export async function createPayload(stage: Stage, name: string, bytes: number): 
   return out.trim();
 }
 
-/** nginx on port 80 of the peer: GET and PUT below $T/www. */
-export async function startNginx(net: Network): Promise<void> {
-  const listen = FAMILIES.map((family) => `listen ${family.peerHost}:80;`).join(" ");
+/** nginx on port 80, of the peer unless `space` says otherwise: GET and PUT below $T/www. */
+export async function startNginx(net: Network, space: Space = net.peer): Promise<void> {
   const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
     .map((name) => `${name}_temp_path ${net.stage.dir}/nginx/${name};`)
     .join(" ");
   const text = `user root; daemon off; worker_processes 1; pid ${net.stage.dir}/nginx/pid;
     events { worker_connections 4096; }
     http { access_log off; sendfile on; ${temporary}
-      server { ${listen} root ${net.stage.dir}/www; dav_methods PUT; client_max_body_size 0; } }`;
+      server { listen 80; listen [::]:80; root ${net.stage.dir}/www; dav_methods PUT; client_max_body_size 0; } }`;
   writeFileSync(join(net.stage.dir, "nginx.conf"), text);
-  await net.peer.run("mkdir -p $T/nginx $T/www");
-  await net.peer.start("nginx -e stderr -c $T/nginx.conf", { port: 80 });
+  await space.run("mkdir -p $T/nginx $T/www");
+  await space.start("nginx -e stderr -c $T/nginx.conf", { port: 80 });
 }
 
 /** dnsmasq on port 53 that knows www.test (192.0.2.7, 2001:db8::7) and a TXT record too long for a UDP answer. */
@@ -51,7 +50,7 @@ export async function startDnsmasq(space: Space, addresses: readonly string[]): 
   );
 }
 
-/** test/support/programs/server.ts: echo on 7, resets on 9 and 13, an early end on 11. */
+/** test/support/programs/server.ts: echo on 7, and servers that end, refuse or stall in their own ways. */
 export async function startLittleServers(space: Space, addresses: string = PEERS): Promise<Running> {
   return space.start(`node $T/server.mjs ${addresses}`, { says: "ready" });
 }

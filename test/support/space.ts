@@ -50,10 +50,10 @@ export class Space {
   }
 }
 
-/** Waits until a program has printed `text`; throws when it ends first. */
-export async function outputOf(running: Running, text: string): Promise<void> {
+/** Waits until a program has printed `text` behind the first `from` characters; throws when it ends first. */
+export async function outputOf(running: Running, text: string, from = 0): Promise<void> {
   const deadline = Date.now() + OUTPUT_DEADLINE_MS;
-  while (!running.output().includes(text)) {
+  while (!running.output().includes(text, from)) {
     if (running.child.exitCode !== null || running.child.signalCode !== null) {
       throw new Error(describeEnd(await running.ended));
     }

@@ -16,7 +16,9 @@ export function subjectCommand(stage: Stage, options: readonly string[]): string
   if (SUBJECT === "bucatini") return `${stage.bucatini} run ${words} --`;
   if (SUBJECT === "kernel") return "unshare -umpif --mount-proc --kill-child";
   // This pasta shares the host's mount namespace and leaves MTU 65520, which fragmentation tests cannot use.
-  return `pasta --config-net --mtu 1500 ${words} -- unshare --mount --mount-proc`;
+  // It forwards what it finds unless it is told not to.
+  const closed = ["-t", "-u", "-T", "-U"].filter((option) => !options.includes(option));
+  return `pasta --config-net --mtu 1500 ${words} ${closed.map((option) => `${option} none`).join(" ")} -- unshare --mount --mount-proc`;
 }
 
 /** Status and log tails, for the message of a failure. */
@@ -49,7 +51,7 @@ export async function engineState(net: Network): Promise<EngineState> {
 }
 
 /** The engine's process id as seen in "outside". */
-async function enginePid(net: Network): Promise<number> {
+export async function enginePid(net: Network): Promise<number> {
   if (SUBJECT !== "bucatini") return Number(await net.outside.run("pgrep -o -x 'pasta|unshare'"));
   return (await engineStatus(net)).pid;
 }

@@ -3,10 +3,17 @@
  *   outcome HOST PORT               connects, sends a byte, waits for the end: { outcome, ms, bytes }
  *   sequential HOST PORT COUNT      connections one after another, each with an echo: { done, failed, first }
  *   parallel HOST PORT COUNT        the same, all open at the same time
+ *   reset HOST PORT                 an echo, then a reset: { done: 1 }
+ *   fair HOST COUNT                 COUNT echoes of a MiB on port 7007, while one connection to 7019 is not read and one
+ *                                   to 7017 is not read by the server; then reads the first: { done, failed, more }
+ *   hold HOST PORT COUNT            COUNT connections with an echo of a byte each, again and again, until standard input
+ *                                   ends: { done, failed, first, rounds }
  *   datagrams HOST PORT SIZE COUNT  datagrams of random bytes, each echoed: { echoed, lost, wrong }
+ *   range HOST FIRST COUNT          the number of the port to each of COUNT UDP ports: what came back, by port
  */
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 import { connect, type Socket } from "node:net";
 import { randomBytes } from "node:crypto";
 
@@ -14,20 +21,37 @@ const [verb, host = "", portText, ...rest] = process.argv.slice(2);
 const port = Number(portText);
 const CONNECTION_DEADLINE_MS = 30_000;
 const DATAGRAM_DEADLINE_MS = 2000;
+const MIB = 1 << 20;
+/** More than all buffers between two programs hold. */
+const STALLED_MIB = 64;
+const STALL_MS = 500;
 
 /** Connects, sends `request` and resolves with the echo of it; the socket stays open. */
-async function echo(request: Buffer): Promise<Socket> {
-  const socket = connect({ host, port, noDelay: true });
+async function echo(request: Buffer, toPort = port): Promise<Socket> {
+  const socket = connect({ host, port: toPort, noDelay: true });
   socket.setTimeout(CONNECTION_DEADLINE_MS, () => socket.destroy(new Error("no answer before the deadline")));
   await once(socket, "connect");
   socket.write(request);
-  let got = Buffer.alloc(0);
-  while (got.length < request.length) {
-    const [chunk] = (await once(socket, "data")) as [Buffer];
-    got = Buffer.concat([got, chunk]);
-  }
-  if (!got.equals(request)) throw new Error(`echo differs: ${got.toString("hex")}`);
+  const whole = await receive(socket, request.length);
+  if (!whole.equals(request)) throw new Error(`echo differs: ${whole.toString("hex").slice(0, 100)}`);
   return socket;
+}
+
+/** The next `length` bytes, or more when they came together. */
+async function receive(socket: Socket, length: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let got = 0;
+  return new Promise((resolve, reject) => {
+    const early = (): void => reject(new Error(`the connection ended after ${got} of ${length} bytes`));
+    const take = (chunk: Buffer): void => {
+      chunks.push(chunk);
+      got += chunk.length;
+      if (got < length) return;
+      socket.off("data", take).off("error", reject).off("end", early);
+      resolve(Buffer.concat(chunks));
+    };
+    socket.on("data", take).on("error", reject).on("end", early);
+  });
 }
 
 async function closeInOrder(socket: Socket): Promise<void> {
@@ -93,6 +117,78 @@ async function outcome(): Promise<object> {
   return { outcome: seen, ms: Math.round(performance.now() - began), bytes };
 }
 
+async function fair(count: number): Promise<object> {
+  const notRead = connect({ host, port: 7019 });
+  const full = connect({ host, port: 7017 });
+  await Promise.all([once(notRead, "connect"), once(full, "connect")]);
+  // Written until nothing more is taken, and not read from now on.
+  const block = Buffer.alloc(MIB);
+  for (let i = 0; i < STALLED_MIB; i++) full.write(block);
+  notRead.pause();
+  await sleep(STALL_MS);
+  const tally = new Tally();
+  const echoOne = async (): Promise<void> => {
+    const socket = await echo(randomBytes(MIB), 7007);
+    await closeInOrder(socket);
+    tally.done += 1;
+  };
+  await Promise.all(
+    Array.from({ length: count }, () => echoOne().catch((cause: unknown) => tally.fail(cause))),
+  );
+  const more = await receive(notRead, STALLED_MIB * MIB);
+  notRead.destroy();
+  full.destroy();
+  return {
+    done: tally.done,
+    failed: tally.failed,
+    first: tally.first,
+    more: more.length >= STALLED_MIB * MIB,
+  };
+}
+
+async function hold(count: number): Promise<object> {
+  const over = { isOver: false };
+  process.stdin.resume().once("end", () => (over.isOver = true));
+  const tally = new Tally();
+  let rounds = 0;
+  const sockets = await Promise.all(Array.from({ length: count }, () => echo(requestOf(0))));
+  console.log("holding");
+  const keepOn = async (socket: Socket): Promise<void> => {
+    while (!over.isOver) {
+      socket.write("x");
+      await receive(socket, 1);
+      rounds += 1;
+    }
+    await closeInOrder(socket);
+    tally.done += 1;
+  };
+  await Promise.all(sockets.map((socket) => keepOn(socket).catch((cause: unknown) => tally.fail(cause))));
+  return { done: tally.done, failed: tally.failed, first: tally.first, rounds };
+}
+
+async function range(count: number): Promise<object> {
+  const socket = createSocket({ type: host.includes(":") ? "udp6" : "udp4", recvBufferSize: 1 << 20 });
+  const answers: Record<number, string> = {};
+  const all = new Promise<void>((resolve) => {
+    setTimeout(resolve, DATAGRAM_DEADLINE_MS);
+    socket.on("message", (datagram, from) => {
+      answers[from.port] = datagram.toString();
+      if (Object.keys(answers).length === count) resolve();
+    });
+  });
+  for (let index = 0; index < count; index++) socket.send(String(port + index), port + index, host);
+  await all;
+  socket.close();
+  return answers;
+}
+
+async function reset(): Promise<object> {
+  const socket = await echo(requestOf(0));
+  socket.resetAndDestroy();
+  await once(socket, "close");
+  return { done: 1 };
+}
+
 async function datagrams(size: number, count: number): Promise<object> {
   const socket = createSocket({ type: host.includes(":") ? "udp6" : "udp4", recvBufferSize: 1 << 20 });
   socket.connect(port, host);
@@ -121,6 +217,10 @@ async function datagrams(size: number, count: number): Promise<object> {
 const counts = rest.map(Number);
 const verbs: Record<string, () => Promise<object>> = {
   outcome,
+  reset,
+  fair: () => fair(Number(portText)),
+  hold: () => hold(counts[0] ?? 1),
+  range: () => range(counts[0] ?? 1),
   sequential: () => sequential(counts[0] ?? 1),
   parallel: () => parallel(counts[0] ?? 1),
   datagrams: () => datagrams(counts[0] ?? 1, counts[1] ?? 1),
