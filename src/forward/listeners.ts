@@ -2,6 +2,7 @@
  * Sockets that wait for clients, by slot, each with the rule that it serves. A UDP listener also carries the flows
  * that came in through it: it stays open, without a rule, until the last of them has ended.
  */
+import { Pif } from "../flow/state.ts";
 import type { PortRule } from "./port-rule.ts";
 
 /** Place of a listener; used anew once it is free. */
@@ -9,6 +10,8 @@ export type ListenerSlot = number;
 
 interface Listener {
   fd: number;
+  /** Where its clients are. */
+  readonly pif: Pif;
   /** An IP protocol number: TCP or UDP. */
   protocol: number;
   port: number;
@@ -23,6 +26,8 @@ export class Listeners {
   readonly #free: ListenerSlot[] = [];
   /** Closes the socket of a listener that nobody needs any more. */
   readonly #close: (fd: number) => void;
+  /** Called before the socket of a slot is closed and the slot is free. */
+  onClose: (slot: ListenerSlot) => void = () => {};
 
   constructor(close: (fd: number) => void) {
     this.#close = close;
@@ -31,13 +36,18 @@ export class Listeners {
   /** Takes an open socket that is bound to `port`. */
   add(fd: number, port: number, rule: PortRule): ListenerSlot {
     const slot = this.#free.pop() ?? this.#slots.length;
-    this.#slots[slot] = { fd, protocol: rule.protocol, port, rule, users: 0 };
+    this.#slots[slot] = { fd, pif: rule.pif, protocol: rule.protocol, port, rule, users: 0 };
     return slot;
   }
 
   /** The descriptor, or -1 for a slot that is free. */
   fd(slot: ListenerSlot): number {
     return this.#slots[slot]?.fd ?? -1;
+  }
+
+  /** Where clients are: Pif.Host or Pif.Splice; Pif.None for a slot that is free. */
+  pif(slot: ListenerSlot): Pif {
+    return this.#slots[slot]?.pif ?? Pif.None;
   }
 
   /** The IP protocol number of the socket, 0 for a slot that is free. */
@@ -60,7 +70,7 @@ export class Listeners {
     return this.#slots[slot]?.users ?? 0;
   }
 
-  /** Puts another rule in the place of the one there; new clients follow it. */
+  /** Lets new clients in by this rule, also where none came in any more. */
   setRule(slot: ListenerSlot, rule: PortRule): void {
     this.#slots[slot]!.rule = rule;
   }
@@ -85,6 +95,7 @@ export class Listeners {
   #closeUnused(slot: ListenerSlot): void {
     const listener = this.#slots[slot]!;
     if (listener.rule !== undefined || listener.users > 0) return;
+    this.onClose(slot);
     this.#close(listener.fd);
     this.#slots[slot] = undefined;
     this.#free.push(slot);

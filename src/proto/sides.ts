@@ -1,15 +1,19 @@
 /** The sides of a flow by where they are, whichever of them initiated it. */
 import { Pif } from "../flow/state.ts";
-import { SIDE_WORDS, sidePif, wordsOf, type FlowIndex, type FlowTable } from "../flow/table.ts";
+import { sidePif, wordsOf, type FlowIndex, type FlowTable, type SideIndex } from "../flow/table.ts";
+
+/** The side that is not towards the container through the TAP; of two such sides the initiating one. */
+export function hostSide(flows: FlowTable, flow: FlowIndex): SideIndex {
+  const first = flow << 1;
+  return sidePif(flows.sides, wordsOf(first)) === Pif.Tap ? first + 1 : first;
+}
 
 /** First word of the side towards the container, in `flows.sides`. */
-export function tapWords(flows: FlowTable, flow: FlowIndex): number {
-  const first = wordsOf(flow << 1);
-  return sidePif(flows.sides, first) === Pif.Tap ? first : first + SIDE_WORDS;
-}
+export const tapWords = (flows: FlowTable, flow: FlowIndex): number => wordsOf(hostSide(flows, flow) ^ 1);
 
 /** First word of the side towards the host, in `flows.sides`. */
-export function hostWords(flows: FlowTable, flow: FlowIndex): number {
-  const first = wordsOf(flow << 1);
-  return sidePif(flows.sides, first) === Pif.Tap ? first + SIDE_WORDS : first;
-}
+export const hostWords = (flows: FlowTable, flow: FlowIndex): number => wordsOf(hostSide(flows, flow));
+
+/** Tells whether the flow goes past the TAP. */
+export const isSpliced = (flows: FlowTable, flow: FlowIndex): boolean =>
+  sidePif(flows.sides, wordsOf(hostSide(flows, flow) ^ 1)) !== Pif.Tap;

@@ -1,5 +1,8 @@
-/** Columns of UDP flows, by flow index, and how long a flow lives. */
-import type { FlowIndex } from "../flow/table.ts";
+/** Columns of UDP flows, by flow index, how long a flow lives, and its end. */
+import { Count } from "../base/counters.ts";
+import { TARGET, type FlowIndex, type SideIndex } from "../flow/table.ts";
+import type { ListenerSlot } from "../forward/listeners.ts";
+import type { Net } from "./net.ts";
 
 /** Idle times in milliseconds, those of Linux connection tracking (nf_conntrack_udp_timeout, _stream). */
 const ONE_WAY_MS = 30_000;
@@ -9,15 +12,20 @@ const DNS_ANSWERED_MS = 10_000;
 /** Counting of datagrams stops here: nobody asks for more. */
 const MANY = 2;
 
+/** No listener. */
+export const NO_SLOT = -1;
+
 /** Values of `dontFragment`. */
 export const DontFragment = { Unset: 0, Off: 1, On: 2 } as const;
 
 export class UdpFlows {
+  /** The listener that sends and receives for the side without a socket of its own, or NO_SLOT. */
+  readonly listener: Int32Array;
   /** Milliseconds of the last datagram either way. */
   readonly activeAt: Float64Array;
-  /** Datagrams from the container, and to it: 0, 1, or 2 for more. */
-  readonly sent: Uint8Array;
-  readonly received: Uint8Array;
+  /** Datagrams from the initiating side, and from the target: 0, 1, or 2 for more. */
+  readonly asked: Uint8Array;
+  readonly answered: Uint8Array;
   /** Hop limit set on the socket, or 0. */
   readonly hopLimit: Uint8Array;
   /** Value of DontFragment set on the socket. */
@@ -28,11 +36,15 @@ export class UdpFlows {
   readonly emptyErrors: Uint8Array;
   /** Which of the host's resolvers the flow asks, plus 1; 0 for a flow that is not to the resolver. */
   readonly resolver: Uint8Array;
+  readonly #net: Net;
 
-  constructor(capacity: number) {
+  constructor(net: Net) {
+    const { capacity } = net.flows;
+    this.#net = net;
+    this.listener = new Int32Array(capacity);
     this.activeAt = new Float64Array(capacity);
-    this.sent = new Uint8Array(capacity);
-    this.received = new Uint8Array(capacity);
+    this.asked = new Uint8Array(capacity);
+    this.answered = new Uint8Array(capacity);
     this.hopLimit = new Uint8Array(capacity);
     this.dontFragment = new Uint8Array(capacity);
     this.noTrains = new Uint8Array(capacity);
@@ -40,11 +52,13 @@ export class UdpFlows {
     this.resolver = new Uint8Array(capacity);
   }
 
-  /** Makes the row that of a flow about which nothing is known. */
+  /** Makes the row that of a flow about which nothing is known, without a socket. */
   reset(flow: FlowIndex): void {
-    this.activeAt[flow] = 0;
-    this.sent[flow] = 0;
-    this.received[flow] = 0;
+    this.#net.socket[flow] = -1;
+    this.listener[flow] = NO_SLOT;
+    this.activeAt[flow] = this.#net.host.nowMs;
+    this.asked[flow] = 0;
+    this.answered[flow] = 0;
     this.hopLimit[flow] = 0;
     this.dontFragment[flow] = DontFragment.Unset;
     this.noTrains[flow] = 0;
@@ -52,22 +66,37 @@ export class UdpFlows {
     this.resolver[flow] = 0;
   }
 
-  noteSent(flow: FlowIndex, nowMs: number): void {
-    this.activeAt[flow] = nowMs;
-    if (this.sent[flow] < MANY) this.sent[flow]++;
+  /** The listener that sends for a side, or NO_SLOT when the side has a connected socket. */
+  listenerOf(side: SideIndex): ListenerSlot {
+    const flow = side >> 1;
+    return (side & 1) === TARGET && this.#net.socket[flow] >= 0 ? NO_SLOT : this.listener[flow];
   }
 
-  noteReceived(flow: FlowIndex, nowMs: number): void {
-    this.activeAt[flow] = nowMs;
-    if (this.received[flow] < MANY) this.received[flow]++;
+  /** Notes that a datagram came from a side. */
+  note(side: SideIndex): void {
+    const flow = side >> 1;
+    const counts = (side & 1) === TARGET ? this.answered : this.asked;
+    this.activeAt[flow] = this.#net.host.nowMs;
+    if (counts[flow] < MANY) counts[flow]++;
   }
 
   /** When the flow ends unless something comes. */
   deadline(flow: FlowIndex): number {
-    const answered = this.received[flow] > 0;
+    const answered = this.answered[flow] > 0;
     let idle = ONE_WAY_MS;
     if (answered && this.resolver[flow] !== 0) idle = DNS_ANSWERED_MS;
-    else if (answered && (this.sent[flow] === MANY || this.received[flow] === MANY)) idle = STREAM_MS;
+    else if (answered && (this.asked[flow] === MANY || this.answered[flow] === MANY)) idle = STREAM_MS;
     return this.activeAt[flow] + idle;
+  }
+
+  close(flow: FlowIndex): void {
+    const { counters, flows, host, listeners, socket, timers } = this.#net;
+    timers.disarm(flow);
+    if (socket[flow] >= 0) host.close(socket[flow]);
+    if (this.listener[flow] >= 0) listeners.release(this.listener[flow]);
+    socket[flow] = -1;
+    this.listener[flow] = NO_SLOT;
+    flows.close(flow);
+    counters.add(Count.flowsClosed);
   }
 }

@@ -1,156 +1,237 @@
-/** Datagrams to the container, received from the sockets of UDP flows in turns. */
+/** Datagrams that arrive at sockets, received in turns: to the container, or to the socket on a flow's other side. */
 import { isIpv4 } from "../base/address.ts";
 import { Count } from "../base/counters.ts";
-import { FlowState, FlowType } from "../flow/state.ts";
-import { SideWord, type FlowIndex } from "../flow/table.ts";
+import { FlowQueue } from "../flow/queue.ts";
+import { FlowState, FlowType, Pif } from "../flow/state.ts";
+import {
+  NO_FLOW,
+  packKind,
+  sidePif,
+  SideWord,
+  TARGET,
+  wordsOf,
+  type FlowIndex,
+  type SideIndex,
+} from "../flow/table.ts";
+import type { ListenerSlot } from "../forward/listeners.ts";
 import { MINIMUM_FRAME } from "../wire/ethernet.ts";
-import { IPV4_LENGTH } from "../wire/ipv4.ts";
+import { IPV4_LENGTH, IpProtocol } from "../wire/ipv4.ts";
 import { IPV6_LENGTH } from "../wire/ipv6.ts";
 import { UDP_LENGTH } from "../wire/udp.ts";
 import { Errno } from "./linux.ts";
 import type { Net } from "./net.ts";
 import { OUT_PAYLOAD } from "./net.ts";
 import type { Output } from "./output.ts";
-import { tapWords } from "./sides.ts";
 import type { UdpErrors } from "./udp-errors.ts";
-import type { UdpFlows } from "./udp-flows.ts";
+import { NO_SLOT, type UdpFlows } from "./udp-flows.ts";
+import type { UdpOpener } from "./udp-open.ts";
+import type { UdpSender } from "./udp-send.ts";
 
-/** What one flow may receive in one turn, so that others get theirs. */
+/** What one socket may receive in one turn, so that others get theirs. */
 const TURN_CALLS = 64;
 const TURN_BYTES = 256 * 1024;
-/** Datagrams in a train to the container at most, as in one to the host. */
+/** Errors in one turn after which a socket has to wait for its next event: none shall keep us busy for nothing. */
+const TURN_FAILURES = 16;
+/** Datagrams in a train at most (UDP_MAX_SEGMENTS of older kernels, linux/udp.h). */
 const TRAIN_DATAGRAMS = 64;
-/** Payload of one frame at most: the length of an IPv4 packet includes its header, that of an IPv6 packet does not. */
-const FRAME_PAYLOAD_4 = 65_535 - IPV4_LENGTH - UDP_LENGTH;
-const FRAME_PAYLOAD_6 = 65_535 - UDP_LENGTH;
+/** Payload of one packet at most: the length of an IPv4 packet includes its header, that of an IPv6 packet does not. */
+const PAYLOAD_4 = 65_535 - IPV4_LENGTH - UDP_LENGTH;
+const PAYLOAD_6 = 65_535 - UDP_LENGTH;
+
+/** What the receiver works with. */
+export interface UdpParts {
+  readonly flows: UdpFlows;
+  readonly errors: UdpErrors;
+  readonly sender: UdpSender;
+  readonly opener: UdpOpener;
+}
 
 export class UdpReceiver {
-  /** Where received bytes that nobody wants may go. */
-  readonly scratchAt: number;
   readonly #net: Net;
   readonly #output: Output;
-  readonly #flows: UdpFlows;
-  readonly #errors: UdpErrors;
-  /** A ring of the flows that may be readable. */
-  readonly #ring: Int32Array;
-  #first = 0;
-  #count = 0;
-  /** 1 for flows in the ring; stays set until the ring is visited, whatever becomes of the flow. */
-  readonly #inRing: Uint8Array;
+  readonly #parts: UdpParts;
+  /** Flows and listeners that may be readable. */
+  readonly #flows: FlowQueue;
+  readonly #listeners = new FlowQueue(0);
+  /** What was received and not yet sent on, at `output.payloadAt`: bytes, size of each datagram, and for which side. */
+  #held = 0;
+  #segment = 0;
+  #to: SideIndex = NO_FLOW;
 
-  constructor(net: Net, output: Output, flows: UdpFlows, errors: UdpErrors) {
+  constructor(net: Net, output: Output, parts: UdpParts) {
     this.#net = net;
     this.#output = output;
-    this.#flows = flows;
-    this.#errors = errors;
-    this.scratchAt = output.payloadAt;
-    this.#ring = new Int32Array(net.flows.capacity);
-    this.#inRing = new Uint8Array(net.flows.capacity);
+    this.#parts = parts;
+    this.#flows = new FlowQueue(net.flows.capacity);
   }
 
-  /** Notes that the flow's socket may have datagrams. */
+  /** Notes that the socket of the flow's target may have datagrams. */
   ready(flow: FlowIndex): void {
-    if (this.#inRing[flow] === 1) return;
-    this.#inRing[flow] = 1;
-    this.#ring[(this.#first + this.#count) % this.#ring.length] = flow;
-    this.#count++;
+    this.#flows.add(flow);
   }
 
-  /** Gives every flow in the ring a turn. */
+  /** Notes that a listener may have datagrams. */
+  listenerReady(slot: ListenerSlot): void {
+    this.#listeners.add(slot);
+  }
+
+  /** Gives every socket that may be readable a turn. */
   service(): void {
-    const { flows } = this.#net;
-    for (let left = this.#count; left > 0; left--) {
-      const flow = this.#ring[this.#first];
-      this.#first = (this.#first + 1) % this.#ring.length;
-      this.#count--;
-      this.#inRing[flow] = 0;
+    const { flows, listeners } = this.#net;
+    for (let left = this.#flows.length; left > 0; left--) {
+      const flow = this.#flows.take();
       // The row may have become that of another flow since.
       const isOurs = flows.state[flow] === FlowState.Active && flows.type[flow] === FlowType.Udp;
-      if (isOurs && flows.closed[flow] === 0 && this.#receive(flow)) this.ready(flow);
+      if (isOurs && this.#turn(flow, NO_SLOT)) this.ready(flow);
+    }
+    for (let left = this.#listeners.length; left > 0; left--) {
+      const slot = this.#listeners.take();
+      // So may the slot.
+      const isOurs = listeners.protocol(slot) === IpProtocol.Udp;
+      if (isOurs && this.#turn(NO_FLOW, slot)) this.listenerReady(slot);
     }
   }
 
   get isBusy(): boolean {
-    return this.#count > 0;
+    return this.#flows.length > 0 || this.#listeners.length > 0;
   }
 
   /**
-   * Receives within the budget of one turn. Tells whether there may be more. Datagrams of one size that come one by
-   * one are held and go on as a train too: a frame to the container costs more than a datagram from the host.
+   * Receives from a flow's target, or at a listener, within the budget of one turn. Tells whether there may be more.
+   * Datagrams of one size that come one by one are held and go on as a train too: one call for each costs more.
    */
-  #receive(flow: FlowIndex): boolean {
-    const { host, socket, flows } = this.#net;
-    const words = tapWords(flows, flow);
-    const most = isIpv4(flows.sides, words + SideWord.Ours) ? FRAME_PAYLOAD_4 : FRAME_PAYLOAD_6;
-    const at = this.#output.payloadAt;
-    let held = 0;
-    let segment = 0;
+  #turn(flow: FlowIndex, slot: ListenerSlot): boolean {
+    const { errors } = this.#parts;
     let bytes = 0;
+    let failures = 0;
     for (let calls = 0; calls < TURN_CALLS && bytes < TURN_BYTES; calls++) {
-      const length = host.receive(socket[flow], at + held, OUT_PAYLOAD);
-      const each = length > 0 && host.receivedSegment > 0 ? host.receivedSegment : length;
-      if (held > 0 && !(joins(length, each, segment) && held + length <= most)) {
-        this.#deliver(words, held, segment, most);
-        if (length > 0) host.arena.bytes.copyWithin(at, at + held, at + held + length);
-        held = 0;
-      }
-      if (length === -Errno.EAGAIN) return false;
-      if (length < 0) {
-        // The error of a datagram sent before; what was received is still there.
-        this.#errors.drain(flow, 0, 0);
+      const length = this.#receive(flow, slot);
+      if (length >= 0) {
+        bytes += length;
+        this.#take(slot === NO_SLOT ? (flow << 1) | TARGET : this.#sideAt(slot), length);
         continue;
       }
-      this.#noteReceived(flow);
-      bytes += length;
-      if (held === 0) segment = each;
-      held += length;
-      if (this.#mayGrow(held, segment, most)) continue;
-      this.#deliver(words, held, segment, most);
-      held = 0;
+      this.#flush();
+      if (length === -Errno.EAGAIN || ++failures === TURN_FAILURES) return false;
+      // The error of a datagram sent before; what was received is still there.
+      if (slot === NO_SLOT) errors.drain((flow << 1) | TARGET, 0, 0);
+      else errors.drainListener(slot);
     }
-    if (held > 0) this.#deliver(words, held, segment, most);
+    this.#flush();
     return true;
   }
 
-  /** Tells whether more datagrams may join those held; not to short frames, whose padding would cover them. */
-  #mayGrow(held: number, segment: number, most: number): boolean {
-    const { link } = this.#net;
+  /** Receives behind what is held: bytes or -errno. */
+  #receive(flow: FlowIndex, slot: ListenerSlot): number {
+    const { host, listeners, socket } = this.#net;
+    const at = this.#output.payloadAt + this.#held;
+    const fd = slot === NO_SLOT ? socket[flow] : listeners.fd(slot);
+    // What was sent on may have been the end of the flow, and that the end of its listener.
+    if (fd < 0) return -Errno.EAGAIN;
+    return slot === NO_SLOT ? host.receive(fd, at, OUT_PAYLOAD) : host.receiveFrom(fd, at, OUT_PAYLOAD);
+  }
+
+  /**
+   * The side from which a listener received the datagram with the ends in `flows.key`, of a new flow if need be;
+   * negative when nobody wants it.
+   */
+  #sideAt(slot: ListenerSlot): SideIndex {
+    const { flows, listeners } = this.#net;
+    flows.key[SideWord.Kind] = packKind(IpProtocol.Udp, listeners.pif(slot));
+    const side = flows.lookup();
+    return side >= 0 ? side : this.#parts.opener.inbound(slot) * 2;
+  }
+
+  /** Takes `length` bytes behind those that are held, from a side; they wait for more or are sent on. */
+  #take(from: SideIndex, length: number): void {
+    if (from < 0) return;
+    const { host } = this.#net;
+    const to = from ^ 1;
+    const each = length > 0 && host.receivedSegment > 0 ? host.receivedSegment : length;
+    if (this.#held > 0 && !(to === this.#to && this.#joins(length, each))) {
+      const at = this.#output.payloadAt;
+      const held = this.#held;
+      this.#deliver();
+      host.arena.bytes.copyWithin(at, at + held, at + held + length);
+    }
+    this.#note(from);
+    if (this.#held === 0) this.#segment = each;
+    this.#to = to;
+    this.#held += length;
+    if (!this.#mayGrow()) this.#deliver();
+  }
+
+  /** Tells whether `length` bytes received as datagrams of `each` may follow what is held: the last may be shorter. */
+  #joins(length: number, each: number): boolean {
+    const segment = this.#segment;
     return (
-      link.offload &&
-      link.udpOffload &&
-      segment >= MINIMUM_FRAME &&
-      segment <= link.mtu - IPV6_LENGTH - UDP_LENGTH &&
-      held % segment === 0 &&
-      held < segment * TRAIN_DATAGRAMS &&
-      held + segment <= most
+      length > 0 &&
+      (each === segment || (length === each && length < segment)) &&
+      this.#held + length <= this.#most()
     );
   }
 
-  #noteReceived(flow: FlowIndex): void {
-    const { host, timers } = this.#net;
-    const first = this.#flows.received[flow] === 0;
-    this.#flows.noteReceived(flow, host.nowMs);
-    // The only time that the answer makes a flow end sooner.
-    if (first && this.#flows.resolver[flow] !== 0) timers.arm(flow, this.#flows.deadline(flow));
+  /** Tells whether more datagrams may join those held. */
+  #mayGrow(): boolean {
+    const held = this.#held;
+    const segment = this.#segment;
+    return (
+      segment > 0 &&
+      held % segment === 0 &&
+      held < segment * TRAIN_DATAGRAMS &&
+      held + segment <= this.#most() &&
+      (this.#isToTap() ? this.#fitsLink(segment) : this.#parts.flows.noTrains[this.#to >> 1] === 0)
+    );
   }
 
-  /** Sends `length` bytes at `payloadAt` to the container, as one frame if that can carry them. */
-  #deliver(words: number, length: number, segment: number, most: number): void {
+  /** Tells whether datagrams of that size may be a train to the container; padding of short ones would cover others. */
+  #fitsLink(segment: number): boolean {
+    const { link } = this.#net;
+    const fits = segment >= MINIMUM_FRAME && segment <= link.mtu - IPV6_LENGTH - UDP_LENGTH;
+    return link.offload && link.udpOffload && fits;
+  }
+
+  /** Payload that goes on in one packet at most. */
+  #most(): number {
+    return isIpv4(this.#net.flows.sides, wordsOf(this.#to) + SideWord.Ours) ? PAYLOAD_4 : PAYLOAD_6;
+  }
+
+  #isToTap(): boolean {
+    return sidePif(this.#net.flows.sides, wordsOf(this.#to)) === Pif.Tap;
+  }
+
+  #note(from: SideIndex): void {
+    const { timers } = this.#net;
+    const { flows } = this.#parts;
+    const flow = from >> 1;
+    flows.note(from);
+    // The only time that an answer makes a flow end sooner.
+    if (flows.answered[flow] === 1 && flows.resolver[flow] !== 0) timers.arm(flow, flows.deadline(flow));
+  }
+
+  #flush(): void {
+    if (this.#held > 0) this.#deliver();
+  }
+
+  /** Sends on what is held, which may be an empty datagram. */
+  #deliver(): void {
     const { counters, link } = this.#net;
+    const { payloadAt } = this.#output;
+    const length = this.#held;
+    const segment = this.#segment;
+    const words = wordsOf(this.#to);
+    this.#held = 0;
+    if (!this.#isToTap()) return this.#parts.sender.send(this.#to, payloadAt, length, segment);
+    const fits = length <= this.#most();
     if (length <= segment) {
-      if (length > most) return counters.add(Count.dropReceivedTooLong);
-      this.#output.udp(words, length, 0);
-      return;
-    }
-    if (link.offload && link.udpOffload && length <= most) {
-      this.#output.udp(words, length, segment);
-      return;
-    }
-    this.#cut(length, segment, words);
+      if (fits) this.#output.udp(words, length, 0);
+      else counters.add(Count.dropReceivedTooLong);
+    } else if (link.offload && link.udpOffload && fits) this.#output.udp(words, length, segment);
+    else this.#cut(words, length, segment);
   }
 
-  /** Sends what is at `payloadAt` as datagrams of `segment` bytes, the last may be shorter. */
-  #cut(length: number, segment: number, words: number): void {
+  /** Sends what is at `payloadAt` to the container as datagrams of `segment` bytes, the last may be shorter. */
+  #cut(words: number, length: number, segment: number): void {
     const { bytes } = this.#net.host.arena;
     const at = this.#output.payloadAt;
     let from = at;
@@ -167,10 +248,3 @@ export class UdpReceiver {
     }
   }
 }
-
-/**
- * Tells whether `length` bytes received as datagrams of `each` may follow datagrams of `segment` in a train, whose
- * last only may be shorter.
- */
-const joins = (length: number, each: number, segment: number): boolean =>
-  length > 0 && (each === segment || (length === each && length < segment));

@@ -1,11 +1,11 @@
 /**
- * Datagrams to the host. Those of one flow that follow each other and have one size leave together as a train;
+ * Datagrams out of sockets. Those of one flow that follow each other and have one size leave together as a train;
  * only the last of a train may be shorter, and none is empty.
  */
 import { Count } from "../base/counters.ts";
 import { isIpv4 } from "../base/address.ts";
-import { SideWord, type FlowIndex } from "../flow/table.ts";
-import { DontFragment, type UdpFlows } from "./udp-flows.ts";
+import { SideWord, type FlowIndex, type SideIndex } from "../flow/table.ts";
+import { DontFragment, NO_SLOT, type UdpFlows } from "./udp-flows.ts";
 import { Errno } from "./linux.ts";
 import type { Net } from "./net.ts";
 import { hostWords } from "./sides.ts";
@@ -47,12 +47,24 @@ export class UdpSender {
     }
   }
 
-  /** Adds a datagram of the flow; all those added leave by `end` at the latest, in order. */
-  add(flow: FlowIndex, at: number, length: number): void {
+  /** Sends `length` bytes as datagrams of `segment` bytes, the last may be shorter; as one when `segment` is 0. */
+  send(side: SideIndex, at: number, length: number, segment: number): void {
+    const each = segment > 0 ? segment : length;
+    let sent = 0;
+    do {
+      const piece = Math.min(each, length - sent);
+      this.add(side, at + sent, piece);
+      sent += piece;
+    } while (sent < length);
+    this.end(side);
+  }
+
+  /** Adds a datagram for a side of a flow; all those added leave by `end` at the latest, in order. */
+  add(side: SideIndex, at: number, length: number): void {
     const count = this.#count;
-    if (count > 0 && !this.#joins(flow, length)) {
-      this.end(flow);
-      return this.add(flow, at, length);
+    if (count > 0 && !this.#joins(side, length)) {
+      this.end(side);
+      return this.add(side, at, length);
     }
     this.#at[count] = at;
     this.#length[count] = length;
@@ -61,16 +73,16 @@ export class UdpSender {
   }
 
   /** Sends what was added. */
-  end(flow: FlowIndex): void {
+  end(side: SideIndex): void {
     const count = this.#count;
-    if (count > 1) this.#sendTrain(flow, count);
-    else if (count === 1) this.#sendOne(flow, 0);
+    if (count > 1) this.#sendTrain(side, count);
+    else if (count === 1) this.#sendOne(side, 0);
     this.#count = 0;
     this.#bytes = 0;
   }
 
   /** Tells whether a datagram of this length may follow those added. */
-  #joins(flow: FlowIndex, length: number): boolean {
+  #joins(side: SideIndex, length: number): boolean {
     const count = this.#count;
     const segment = this.#length[0];
     return (
@@ -79,29 +91,29 @@ export class UdpSender {
       length <= segment &&
       length > 0 &&
       this.#bytes + length <= TRAIN_BYTES &&
-      this.#flows.noTrains[flow] === 0
+      this.#flows.noTrains[side >> 1] === 0
     );
   }
 
-  #sendTrain(flow: FlowIndex, count: number): void {
-    const { host, socket, counters } = this.#net;
+  #sendTrain(side: SideIndex, count: number): void {
+    const { counters } = this.#net;
     const segment = this.#length[0];
-    let result = host.sendTrain(socket[flow], this.#setParts(count), segment);
+    let result = this.#transmit(side, this.#setParts(count), segment);
     if (result < 0 && !isAboutTrain(result) && !isFull(result)) {
       // It may be the error of an earlier datagram; that must not cost these.
-      this.#errors.drain(flow, 0, 0);
-      result = host.sendTrain(socket[flow], this.#setParts(count), segment);
+      this.#errors.drain(side, 0, 0);
+      result = this.#transmit(side, this.#setParts(count), segment);
     }
     if (result >= 0) return;
     if (isFull(result)) return counters.add(Count.dropUdpSend, count);
     let sent = 0;
     for (let i = 0; i < count; i++) {
-      if (this.#sendOne(flow, i)) sent++;
+      if (this.#sendOne(side, i)) sent++;
       // There is no way at all; one error says it for all of them.
       else if (!isAboutTrain(result)) return counters.add(Count.dropUdpSend, count - i - 1);
     }
     // Datagrams that are no trouble alone are no better in the next train.
-    if (sent === count && result !== -Errno.EMSGSIZE) this.#flows.noTrains[flow] = 1;
+    if (sent === count && result !== -Errno.EMSGSIZE) this.#flows.noTrains[side >> 1] = 1;
   }
 
   /** Parts for the first `count` datagrams, those that lie behind each other as one; returns how many. */
@@ -122,21 +134,21 @@ export class UdpSender {
   }
 
   /** Sends one of the datagrams added. Tells whether it left. */
-  #sendOne(flow: FlowIndex, index: number): boolean {
+  #sendOne(side: SideIndex, index: number): boolean {
     const { counters } = this.#net;
     const at = this.#at[index];
     const length = this.#length[index];
-    let result = this.#send(flow, at, length);
+    let result = this.#sendAlone(side, at, length);
     if (result >= 0) return true;
     if (!isFull(result)) {
       // As above.
-      const drained = this.#errors.drain(flow, at, length);
+      const drained = this.#errors.drain(side, at, length);
       const itself = result === -Errno.EMSGSIZE && (drained & Drained.TooBig) !== 0;
       if (!itself) {
-        result = this.#send(flow, at, length);
+        result = this.#sendAlone(side, at, length);
         if (result >= 0) return true;
-        if (!isFull(result) && this.#errors.drain(flow, at, length) === 0) {
-          this.#errors.refused(flow, -result, at, length);
+        if (!isFull(result) && this.#errors.drain(side, at, length) === 0) {
+          this.#errors.refused(side >> 1, -result, at, length);
         }
       }
     }
@@ -144,11 +156,21 @@ export class UdpSender {
     return false;
   }
 
-  #send(flow: FlowIndex, at: number, length: number): number {
-    const { host, socket } = this.#net;
-    if (length === 0) return host.send(socket[flow], 0);
-    host.part(0, at, length);
-    return host.send(socket[flow], 1);
+  #sendAlone(side: SideIndex, at: number, length: number): number {
+    if (length === 0) return this.#transmit(side, 0, 0);
+    this.#net.host.part(0, at, length);
+    return this.#transmit(side, 1, 0);
+  }
+
+  /** Sends parts to a side, with its own socket or with its listener. */
+  #transmit(side: SideIndex, parts: number, segment: number): number {
+    const { flows, host, listeners, socket } = this.#net;
+    const flow = side >> 1;
+    // An error before may have been its end.
+    if (flows.closed[flow] === 1) return -Errno.ENOBUFS;
+    const slot = this.#flows.listenerOf(side);
+    if (slot !== NO_SLOT) return host.sendFrom(listeners.fd(slot), parts, segment, side);
+    return segment > 0 ? host.sendTrain(socket[flow], parts, segment) : host.send(socket[flow], parts);
   }
 }
 
