@@ -47,6 +47,8 @@ const SideFlag = {
   Shut: 1 << 4,
   /** It was reset or has failed: it takes nothing more, but what it received before may still be there. */
   Broken: 1 << 5,
+  /** It took less than it was offered; EPOLLOUT will tell when there is room. */
+  Full: 1 << 6,
 } as const;
 
 /** What a direction may move in one turn, so that others get theirs. */
@@ -112,6 +114,7 @@ export class Splice implements FlowHandler {
     const target = side | TARGET;
     if ((events & EpollEvent.Urgent) !== 0) flags[side] |= SideFlag.Urgent;
     if ((events & EpollEvent.Error) !== 0) flags[side] |= SideFlag.Broken;
+    if ((events & EpollEvent.Out) !== 0) flags[side] &= ~SideFlag.Full;
     if ((events & ~EpollEvent.Out) !== 0) flags[side] |= SideFlag.Readable;
     if ((flags[target] & SideFlag.Connecting) !== 0) {
       if (side !== target || (events & (EpollEvent.Out | EpollEvent.Error)) === 0) return;
@@ -214,21 +217,25 @@ export class Splice implements FlowHandler {
     return (this.#flags[side] & SideFlag.Readable) !== 0;
   }
 
+  /** Whether this side may take more, as far as is known. */
+  #canWrite(side: SideIndex): boolean {
+    return (this.#flags[side] & (SideFlag.Broken | SideFlag.Full)) === 0;
+  }
+
   /** Whether the direction waits for a turn, and neither for its receiver nor, with the timer, for a pipe. */
   #canMove(side: SideIndex): boolean {
-    if (!this.#canRead(side) || this.#pipes[side] !== NONE) return false;
-    return (this.#flags[side ^ 1] & SideFlag.Broken) === 0 && !this.#net.timers.isArmed(side >> 1);
+    return this.#canRead(side) && this.#canWrite(side ^ 1) && !this.#net.timers.isArmed(side >> 1);
   }
 
   /** Moves bytes until there are no more, the receiver takes no more or the budget is used up. */
   #move(side: SideIndex): void {
     let budget = TURN_BYTES;
-    while ((this.#flags[side ^ 1] & SideFlag.Broken) === 0) {
+    while (this.#canWrite(side ^ 1)) {
       if (this.#pipes[side] === NONE) {
         if (budget <= 0 || !this.#canRead(side) || !this.#fill(side)) return;
         budget -= this.#held[side];
       }
-      if (!this.#drain(side)) return;
+      this.#drain(side);
     }
   }
 
@@ -266,22 +273,20 @@ export class Splice implements FlowHandler {
     return host.fillPipeByte(pipe, fd);
   }
 
-  /** Empties the pipe into the receiver and gives it back; false when the receiver takes no more. */
-  #drain(side: SideIndex): boolean {
+  /** Empties the pipe into the receiver and gives it back, as far as the receiver takes it. */
+  #drain(side: SideIndex): void {
     const { host } = this.#net;
     const to = side ^ 1;
     while (this.#held[side] > 0) {
       const bytes = host.drainPipe(this.#pipes[side], this.#fds[to], this.#held[side]);
-      if (bytes === -Errno.EAGAIN) return false;
       if (bytes <= 0) {
-        this.#flags[to] |= SideFlag.Broken | SideFlag.Readable;
-        return false;
+        this.#flags[to] |= bytes === -Errno.EAGAIN ? SideFlag.Full : SideFlag.Broken | SideFlag.Readable;
+        return;
       }
       this.#held[side] -= bytes;
     }
     host.givePipe(this.#pipes[side], true);
     this.#pipes[side] = NONE;
-    return true;
   }
 
   /** After any moving: passes on ends, and ends the flow when nothing is left to be done. */

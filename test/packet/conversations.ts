@@ -122,9 +122,7 @@ export class Conversations {
       const isInside = sidePif(sides, words) === Pif.Splice;
       const address = isInside ? line.inside : line.outside;
       const port = isInside ? line.insidePort : line.outsidePort;
-      return (
-        endpointPort(sides, words) === port && sameIp(sides, words + SideWord.Endpoint, ip(address), 0)
-      );
+      return endpointPort(sides, words) === port && sameIp(sides, words + SideWord.Endpoint, ip(address), 0);
     });
   }
 }
