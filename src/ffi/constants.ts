@@ -18,6 +18,7 @@ export const EBUSY = 16;
 export const EEXIST = 17;
 export const ENODEV = 19;
 export const EINVAL = 22;
+export const ENFILE = 23;
 export const EMFILE = 24;
 export const ENOSPC = 28;
 export const EPIPE = 32;
@@ -45,6 +46,7 @@ export const O_CLOEXEC = 0o2000000;
 export const F_SETFD = 2;
 export const F_GETFL = 3;
 export const F_SETFL = 4;
+export const F_DUPFD_CLOEXEC = 1030;
 export const F_SETPIPE_SZ = 1031;
 export const FD_CLOEXEC = 1;
 export const SPLICE_F_MOVE = 1;
@@ -123,10 +125,13 @@ export const SO_BROADCAST = 6;
 export const SO_KEEPALIVE = 9;
 export const SO_OOBINLINE = 10;
 export const SO_LINGER = 13;
+export const SO_REUSEPORT = 15;
+export const SO_PEERCRED = 17;
 export const SO_BINDTODEVICE = 25;
 export const SO_ATTACH_FILTER = 26;
 export const SO_DETACH_FILTER = 27;
 export const SO_PROTOCOL = 38;
+export const SO_DOMAIN = 39;
 export const SO_PEEK_OFF = 42;
 
 /* linux/in.h, linux/in6.h */
@@ -210,10 +215,12 @@ export const PR_CAPBSET_READ = 23;
 export const PR_CAPBSET_DROP = 24;
 export const PR_SET_NO_NEW_PRIVS = 38;
 export const PR_CAP_AMBIENT = 47;
+export const PR_CAP_AMBIENT_RAISE = 2;
 export const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 
 /* linux/capability.h */
 export const LINUX_CAPABILITY_VERSION_3 = 0x20080522;
+export const CAP_NET_BIND_SERVICE = 10;
 export const CAP_NET_ADMIN = 12;
 export const CAP_SYS_ADMIN = 21;
 

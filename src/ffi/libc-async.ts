@@ -4,6 +4,9 @@
  */
 import { declare, errno } from "./library.ts";
 
+/** Calls at the same time for which koffi keeps memory (resident_async_pools); each further one is four times as slow. */
+export const POOL_CALLS = 8;
+
 type PoolFunction = ReturnType<typeof declare>;
 
 function onPool(call: PoolFunction, ...args: (number | string)[]): Promise<number> {
@@ -29,3 +32,7 @@ const cSocket = declare("int socket(int domain, int type, int protocol)");
 /** socket(2) */
 export const socketOnPool = (domain: number, type: number, protocol: number): Promise<number> =>
   onPool(cSocket, domain, type, protocol);
+
+const cCapset = declare("int capset(uintptr_t header, uintptr_t data)");
+/** capset(2) for the pool's thread. */
+export const capsetOnPool = (header: number, data: number): Promise<number> => onPool(cCapset, header, data);

@@ -5,11 +5,15 @@
 import * as c from "../ffi/constants.ts";
 import { check } from "../ffi/errno.ts";
 import { capget, capset, prctl } from "../ffi/libc.ts";
-import { scratch } from "../ffi/memory.ts";
+import { capsetOnPool } from "../ffi/libc-async.ts";
+import { allocate, scratch } from "../ffi/memory.ts";
 import { capData, capHeader } from "../ffi/structs.ts";
 
 /** One bit for each capability, by number (CAP_*). */
 type CapabilitySet = bigint;
+
+/** What an engine is born with: to enter the container's network namespace, and ports below 1024. */
+export const ENGINE_CAPABILITIES: readonly number[] = [c.CAP_SYS_ADMIN, c.CAP_NET_BIND_SERVICE];
 
 /** Where in `scratch` the two data words of capget(2) lie. */
 const DATA_AT = capHeader.size;
@@ -21,8 +25,8 @@ export function hasCapability(capability: number): boolean {
 }
 
 /**
- * Gives up all capabilities but those named, for this thread and for every program it starts. The bounding set
- * needs CAP_SETPCAP and is left alone without it. Throws SysError.
+ * Gives up all capabilities but those named, for this thread and for every program it starts, which has those that are
+ * left, whoever runs it. The bounding set needs CAP_SETPCAP and is left alone without it. Throws SysError.
  */
 export function limitCapabilities(keep: readonly number[]): void {
   for (let capability = 0; prctl(c.PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++) {
@@ -36,8 +40,20 @@ export function limitCapabilities(keep: readonly number[]): void {
   const left = readSet(capData.permitted) & wanted;
   writeSet(capData.permitted, left);
   writeSet(capData.effective, left);
-  writeSet(capData.inheritable, 0n);
+  writeSet(capData.inheritable, left);
   check(capset(scratch.address, scratch.address + DATA_AT), "capset");
+  for (const capability of keep) {
+    if (((left >> BigInt(capability)) & 1n) === 0n) continue;
+    check(prctl(c.PR_CAP_AMBIENT, c.PR_CAP_AMBIENT_RAISE, capability, 0, 0), "prctl PR_CAP_AMBIENT");
+  }
+}
+
+/** Gives up all capabilities of the pool's thread, where the pool has one thread: 0 or -errno. */
+export function dropCapabilitiesOnPool(): Promise<number> {
+  // The sets are zero, as this memory is.
+  const { view, address } = allocate(DATA_AT + 2 * capData.size);
+  view.setUint32(capHeader.version, c.LINUX_CAPABILITY_VERSION_3, true);
+  return capsetOnPool(address, address + DATA_AT);
 }
 
 /** From now on, no program that this thread starts can gain privileges. @see PR_SET_NO_NEW_PRIVS in prctl(2) */

@@ -113,6 +113,9 @@ async function openIn(netns: Netns, make: () => Promise<number>): Promise<number
   throw new AppError("INTERNAL", `no thread of the pool stays in the network namespace ${netns.path}`);
 }
 
+/** Moves the only thread of a pool with one thread to a network namespace, for good: 0 or -errno. */
+export const enterOnPool = (netns: number): Promise<number> => setnsOnPool(netns, c.CLONE_NEWNET);
+
 /** The network namespace of a socket or an open TUN_PATH; undefined when we have no CAP_NET_ADMIN there. */
 function netnsOf(fd: number): NamespaceId | undefined {
   const netns = ioctl(fd, c.SIOCGSKNS, 0);

@@ -43,6 +43,7 @@ export const FORBIDDEN_CALLS: Readonly<Record<string, Numbers>> = {
   mount_setattr: [442, 442],
   open_by_handle_at: [304, 265],
   unshare: [272, 97],
+  setns: [308, 268],
   name_to_handle_at: [303, 264],
   mknod: [133, undefined],
   mknodat: [259, 33],
