@@ -167,7 +167,6 @@ export class Splice implements FlowHandler {
     this.#fds[side] = fd;
     this.#flags[side] = flags;
     this.#pipes[side] = NONE;
-    this.#held[side] = 0;
   }
 
   /** Opens the target's socket and connects it; false when it has to wait for a socket. */
@@ -303,9 +302,17 @@ export class Splice implements FlowHandler {
   #passEnd(side: SideIndex): void {
     const to = side ^ 1;
     const flags = this.#flags;
-    if ((flags[side] & SideFlag.Ended) === 0 || (flags[to] & (SideFlag.Shut | SideFlag.Broken)) !== 0) return;
-    const result = this.#net.host.shutdownWrite(this.#fds[to]);
-    flags[to] |= result < 0 ? SideFlag.Broken | SideFlag.Readable : SideFlag.Shut;
+    if ((flags[to] & SideFlag.Broken) !== 0) this.#drop(side);
+    else if ((flags[side] & SideFlag.Ended) !== 0 && (flags[to] & SideFlag.Shut) === 0) {
+      const result = this.#net.host.shutdownWrite(this.#fds[to]);
+      flags[to] |= result < 0 ? SideFlag.Broken | SideFlag.Readable : SideFlag.Shut;
+    }
+  }
+
+  /** Loses what is on its way from a side. */
+  #drop(side: SideIndex): void {
+    if (this.#pipes[side] !== NONE) this.#net.host.givePipe(this.#pipes[side], false);
+    this.#pipes[side] = NONE;
   }
 
   /** Whether the side is broken and what it said before has been passed on, or cannot be. */
@@ -319,7 +326,7 @@ export class Splice implements FlowHandler {
   #close(flow: FlowIndex, abort: boolean): void {
     const { host, flows, timers, counters } = this.#net;
     for (let side = flow << 1; side <= ((flow << 1) | TARGET); side++) {
-      if (this.#pipes[side] !== NONE) host.givePipe(this.#pipes[side], false);
+      this.#drop(side);
       const fd = this.#fds[side];
       if (fd !== NONE && abort) host.closeReset(fd);
       else if (fd !== NONE) host.close(fd);

@@ -251,6 +251,20 @@ test("without a pipe a flow waits a moment and does not spin", () => {
   expect(fake.net.timers.nextDelay(fake.net.host.nowMs)).toBe(-1);
 });
 
+test("a flow that waits for a pipe keeps none that is of no use", () => {
+  const { client, server } = fake.establish();
+  server.space = 0;
+  fake.arrive(client, pattern(10));
+  expect(fake.pipesTaken).toBe(1);
+  server.arrive(pattern(20));
+  fake.net.host.script("takePipe", EMFILE);
+  fake.breakOff(server);
+  expect(fake.pipesTaken).toBe(0);
+  fake.wait(25);
+  expect(sentOn(client).length).toBe(20);
+  expect(client.closed).toBe("reset");
+});
+
 test("a flow that ends while it waits for a pipe leaves no timer", () => {
   const { client } = fake.establish();
   fake.net.host.script("takePipe", EMFILE);
