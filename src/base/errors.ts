@@ -15,21 +15,49 @@ export const EXIT_CODES = {
   ENGINE_FAILED: 11,
   NO_TOOL: 12,
   LOG_FILE: 13,
+  PORT_IN_USE: 14,
+  PORT_FORBIDDEN: 15,
+  PORT_LIMIT: 16,
 } as const;
 export type ErrorCode = keyof typeof EXIT_CODES;
 
 /** A failure a person can act on. The message says what was tried, why it failed and what to do. */
 export class AppError extends Error {
   readonly code: ErrorCode;
-  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+  /** What the message is about, as JSON values for programs. */
+  readonly details: Readonly<Record<string, unknown>> | undefined;
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options?: { cause?: unknown; details?: Readonly<Record<string, unknown>> },
+  ) {
     super(message, options);
     this.name = "AppError";
     this.code = code;
+    this.details = options?.details;
   }
   get exitCode(): number {
     return EXIT_CODES[this.code];
   }
+  /** What crosses process borders; appErrorFrom makes an error of it again. */
+  toJSON(): { code: ErrorCode; message: string; details?: Readonly<Record<string, unknown>> } {
+    const { code, message, details } = this;
+    return { code, message, ...(details !== undefined && { details }) };
+  }
 }
+
+/** The error that another process has written as JSON; undefined for anything else. */
+export function appErrorFrom(value: unknown): AppError | undefined {
+  if (!isRecord(value)) return undefined;
+  const { code, message, details } = value;
+  if (typeof code !== "string" || !isErrorCode(code) || typeof message !== "string") return undefined;
+  return new AppError(code, message, isRecord(details) ? { details } : {});
+}
+
+const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(EXIT_CODES, code);
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null;
 
 /** A failed system call: `syscall` and the positive `errno`. */
 export class SysError extends Error {

@@ -1,5 +1,5 @@
 /** Where programs keep state that runtimes start, now from a login and now from a service. */
-import { isInInitialUserNamespace } from "../runtime/process-info.ts";
+import { isInInitialUserNamespace } from "../kernel/user-namespace.ts";
 
 /** For root it must always be the same place. */
 export function keepOneStateRoot(environment: NodeJS.ProcessEnv): void {

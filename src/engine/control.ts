@@ -1,40 +1,61 @@
 /**
- * The control socket: one JSON object a line in each direction. Only the owner of the state directory can reach
- * it (directory mode 0700, socket mode 0600); what arrives is still treated as hostile: bounded, and never more
- * than an error answer.
+ * The control socket: one JSON object a line in each direction (docs/control.md). Only the owner of the state
+ * directory can reach it (directory mode 0700, socket mode 0600), and the caller's uid is checked all the same;
+ * what arrives is treated as hostile: bounded, and never more than an error answer.
  */
 import { chmodSync, chownSync, statSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
+import { AppError } from "../base/errors.ts";
+import { validateControl } from "../config/generated/control.ts";
+import { peerUid } from "../kernel/socket.ts";
+import { isInInitialUserNamespace, overflowUid } from "../kernel/user-namespace.ts";
 
-/** Longest request, in bytes with its newline. */
-const LINE_MAX = 64 * 1024;
+/** Longest request in characters: as many rules of ports as there may be, and then some. */
+const LINE_MAX = 2 * 1024 * 1024;
 const CLIENTS_MAX = 16;
-/** A client that does not read its answers is cut off when this many bytes wait for it. */
-const UNREAD_MAX = 4 * 1024 * 1024;
+/** A client that sends nothing, or reads nothing of its answer, for so long makes room for others. */
+const IDLE_MS = 60_000;
 
-/** Answers one method; what it returns must be JSON. What it throws becomes the error answer. */
+/**
+ * Answers one method; what it returns or promises must be JSON. What it throws becomes the error answer, with code
+ * and details when it is an AppError. `params` are those that the schema accepts.
+ */
 export type ControlHandler = (params: unknown) => unknown;
 export type ControlHandlers = ReadonlyMap<string, ControlHandler>;
 
-/** A request that cannot be answered; `code` is for programs. */
-export class ControlError extends Error {
-  readonly code: string;
-  constructor(code: string, message: string) {
-    super(message);
-    this.name = "ControlError";
-    this.code = code;
-  }
+/** As much of an error of the validator as we use. */
+interface SchemaError {
+  instancePath: string;
+  message?: string;
+  propertyName?: string;
+  params: { allowedValues?: readonly unknown[]; additionalProperty?: string };
 }
+
+interface Request {
+  method: string;
+  params?: unknown;
+}
+
+/** The generated validator leaves the errors of its last call behind. */
+const validate: { (request: unknown): boolean; errors?: readonly SchemaError[] | null } = validateControl;
+const isRequest = (request: unknown): request is Request => validate(request);
 
 export class ControlServer {
   private readonly server: Server;
   private readonly clients = new Set<Socket>();
   private readonly handlers: ControlHandlers;
+  private readonly idleMs: number;
+  private path = "";
+  /** Us, the owner of the state directory, and root, as our user namespace numbers users. */
+  private readonly allowed = new Set([0, process.geteuid!()]);
 
-  constructor(handlers: ControlHandlers) {
+  /** @param idleMs how long a client may do nothing */
+  constructor(handlers: ControlHandlers, idleMs = IDLE_MS) {
     this.handlers = handlers;
-    this.server = createServer((client) => this.accept(client));
+    this.idleMs = idleMs;
+    // The end of a client's requests is not the end of its answers.
+    this.server = createServer({ allowHalfOpen: true }, (client) => this.accept(client));
     this.server.maxConnections = CLIENTS_MAX;
   }
 
@@ -50,6 +71,8 @@ export class ControlServer {
         const { uid, gid } = statSync(dirname(path));
         // An engine inside a user namespace may be another user there.
         if (uid !== process.geteuid!()) chownSync(path, uid, gid);
+        this.allowed.add(uid);
+        this.path = path;
         resolve();
       });
     });
@@ -65,61 +88,104 @@ export class ControlServer {
     this.clients.add(client);
     client.on("close", () => this.clients.delete(client));
     client.on("error", () => client.destroy());
-    let pending = "";
-    client.setEncoding("utf8");
-    client.on("data", (chunk: string) => {
-      const lines = (pending + chunk).split("\n");
-      pending = lines.pop()!;
-      for (const line of lines) {
-        if (!client.destroyed) this.answer(client, line);
-      }
-      if (pending.length <= LINE_MAX) return;
-      pending = "";
-      send(client, failure("too-long", `a request has at most ${LINE_MAX} bytes`));
-      client.destroySoon();
-    });
-  }
-
-  private answer(client: Socket, line: string): void {
-    if (line.length > LINE_MAX) {
-      send(client, failure("too-long", `a request has at most ${LINE_MAX} bytes`));
-      client.destroySoon();
+    if (!this.mayAsk(callerOf(client))) {
+      refuse(client, "forbidden", "only the owner of this engine and root may ask it");
       return;
     }
-    send(client, this.execute(line));
+    client.setTimeout(this.idleMs, () => client.destroy());
+    client.setEncoding("utf8");
+    let answered = Promise.resolve("");
+    client.on("data", (chunk: string) => {
+      // One request at a time; meanwhile what the client sends waits in the kernel.
+      client.pause();
+      answered = answered.then((rest) => this.answerAll(client, rest + chunk));
+      void answered.then(() => client.resume());
+    });
+    client.on("end", () => void answered.then(() => client.end()));
+  }
+
+  /**
+   * In a user namespace the machine's root has no number, like all others of outside: as long as the socket's mode
+   * lets in nobody else, it is root.
+   */
+  private mayAsk(uid: number): boolean {
+    if (this.allowed.has(uid)) return true;
+    if (isInInitialUserNamespace() || uid !== overflowUid()) return false;
+    const stat = statSync(this.path, { throwIfNoEntry: false });
+    return stat !== undefined && (stat.mode & 0o077) === 0;
+  }
+
+  /** Answers every complete line; gives what is behind them. */
+  private async answerAll(client: Socket, text: string): Promise<string> {
+    const lines = text.split("\n");
+    const rest = lines.pop()!;
+    const tooLong = lines.findIndex((line) => line.length > LINE_MAX);
+    for (const line of tooLong < 0 ? lines : lines.slice(0, tooLong)) {
+      // oxlint-disable-next-line no-await-in-loop -- in their order
+      const answer = await this.execute(line);
+      if (!client.writable) return "";
+      // oxlint-disable-next-line no-await-in-loop
+      if (!client.write(`${answer}\n`)) await drained(client);
+    }
+    if (tooLong < 0 && rest.length <= LINE_MAX) return rest;
+    refuse(client, "too-long", `a request has at most ${LINE_MAX} characters`);
+    return "";
   }
 
   /** The answer, a line of JSON. */
-  private execute(line: string): string {
-    const request = parseRequest(line);
-    if (request === undefined) return failure("bad-request", "not a JSON object with a method");
+  private async execute(line: string): Promise<string> {
+    const request = parseJson(line);
+    if (!isRequest(request)) return failure("bad-request", describeMistake());
     const handler = this.handlers.get(request.method);
     if (handler === undefined) return failure("unknown-method", "no such method");
     try {
-      return JSON.stringify({ result: handler(request.params) ?? null });
+      return JSON.stringify({ result: (await handler(request.params)) ?? null });
     } catch (error) {
-      const code = error instanceof ControlError ? error.code : "failed";
-      return failure(code, error instanceof Error ? error.message : String(error));
+      if (error instanceof AppError) return JSON.stringify({ error });
+      return failure("failed", error instanceof Error ? error.message : String(error));
     }
   }
+}
+
+/** Node.js does not tell the uid of a peer, nor the descriptor in any documented way. */
+function callerOf(client: Socket): number {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a field that Node.js has had from the start
+  const { _handle: handle } = client as unknown as { _handle: { fd: number } | null };
+  return handle === null ? -1 : peerUid(handle.fd);
+}
+
+/** Resolves when everything written has been taken, or never will be. */
+function drained(client: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      client.off("drain", done).off("close", done);
+      resolve();
+    };
+    client.on("drain", done).on("close", done);
+  });
+}
+
+function refuse(client: Socket, code: string, message: string): void {
+  if (client.writable) client.write(`${failure(code, message)}\n`);
+  client.destroySoon();
 }
 
 const failure = (code: string, message: string): string => JSON.stringify({ error: { code, message } });
 
-function send(client: Socket, answer: string): void {
-  client.write(`${answer}\n`);
-  if (client.writableLength > UNREAD_MAX) client.destroy();
-}
-
-function parseRequest(line: string): { method: string; params: unknown } | undefined {
-  let value: unknown;
+function parseJson(line: string): unknown {
   try {
-    value = JSON.parse(line);
+    return JSON.parse(line);
   } catch {
-    // Not JSON: answered like any other request that is none.
+    // No request either.
     return undefined;
   }
-  if (typeof value !== "object" || value === null || !("method" in value)) return undefined;
-  if (typeof value.method !== "string") return undefined;
-  return { method: value.method, params: "params" in value ? value.params : undefined };
+}
+
+/** What is wrong with the request that was validated last. */
+function describeMistake(): string {
+  const { instancePath, message, propertyName, params } = validate.errors![0];
+  const unknown = params.additionalProperty ?? propertyName;
+  if (unknown !== undefined) return `${instancePath}/${unknown} is unknown`;
+  const values = params.allowedValues === undefined ? "" : `: ${params.allowedValues.join(", ")}`;
+  return `${instancePath === "" ? "the request" : instancePath} ${message}${values}`;
 }

@@ -55,6 +55,8 @@ export const sockExtendedErr = struct("sock_extended_err", 16, {
 export const ifreq = struct("ifreq", 40, { name: 16, value: "u64", rest: 16 });
 /** socket(7), SO_LINGER */
 export const linger = struct("linger", 8, { on: "u32", seconds: "u32" });
+/** unix(7), SO_PEERCRED */
+export const ucred = struct("ucred", 12, { pid: "u32", uid: "u32", gid: "u32" });
 /** capget(2): the header, and one of its two data words. */
 export const capHeader = struct("__user_cap_header_struct", 8, { version: "u32", pid: "u32" });
 export const capData = struct("__user_cap_data_struct", 12, {

@@ -4,10 +4,11 @@
  */
 import { isIpv4, isLinkLocal, isMulticast, isUnspecified } from "../base/address.ts";
 import * as c from "../ffi/constants.ts";
+import { check } from "../ffi/errno.ts";
 import { close } from "../ffi/libc.ts";
 import * as libc from "../ffi/libc-socket.ts";
 import { scratch } from "../ffi/memory.ts";
-import { linger, sockaddrIn, sockaddrIn6 } from "../ffi/structs.ts";
+import { linger, sockaddrIn, sockaddrIn6, ucred } from "../ffi/structs.ts";
 
 /** Where `scratch` holds the length of an address or option; the value itself is at its start. */
 const LENGTH_AT = 512;
@@ -105,6 +106,20 @@ export function boundDevice(fd: number): string | undefined {
   // The final zero counts; without an interface there is nothing at all.
   const length = scratch.view.getInt32(LENGTH_AT, true) - 1;
   return length < 1 ? undefined : new TextDecoder().decode(scratch.bytes.subarray(0, length));
+}
+
+/**
+ * Who connected to or made the other end of a Unix socket: its effective uid then, as our user namespace numbers
+ * users. One that has no number here is the overflow uid (see user_namespaces(7)).
+ */
+export function peerUid(fd: number): number {
+  scratch.view.setInt32(LENGTH_AT, ucred.size, true);
+  const lengthAt = scratch.address + LENGTH_AT;
+  check(
+    libc.getsockopt(fd, c.SOL_SOCKET, c.SO_PEERCRED, scratch.address, lengthAt),
+    "getsockopt SO_PEERCRED",
+  );
+  return scratch.view.getUint32(ucred.uid, true);
 }
 
 /** Sets an option whose value is an int. */

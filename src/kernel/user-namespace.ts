@@ -1,4 +1,5 @@
 /** Where a user namespace stands among the others. @see ioctl_ns(2) */
+import { readFileSync } from "node:fs";
 import * as c from "../ffi/constants.ts";
 import { check } from "../ffi/errno.ts";
 import { ioctl } from "../ffi/libc.ts";
@@ -15,3 +16,10 @@ export function ownerUid(fd: number): number {
   check(ioctl(fd, c.NS_GET_OWNER_UID, scratch.address), "ioctl NS_GET_OWNER_UID");
   return scratch.view.getUint32(0, true);
 }
+
+/** Tells whether this process is in the first user namespace, whose users are those of the machine. */
+export const isInInitialUserNamespace = (): boolean =>
+  /^\s*0\s+0\s+4294967295\s*$/.test(readFileSync("/proc/self/uid_map", "utf8"));
+
+/** How users appear that have no number in our user namespace. */
+export const overflowUid = (): number => Number(readFileSync("/proc/sys/kernel/overflowuid", "utf8"));

@@ -1,25 +1,30 @@
 /** The other end of an engine's control socket. */
 import { createConnection } from "node:net";
 import { join } from "node:path";
-import { AppError, errorCode } from "../base/errors.ts";
+import { AppError, appErrorFrom, errorCode } from "../base/errors.ts";
 import { isSameProcess } from "./process-info.ts";
 import { type FoundEngine, removeStateDirectory } from "./state-directory.ts";
 
-/** An engine answers from its loop at once; one that does not is stuck. */
+/** An engine answers from its loop at once, and a change of many ports within seconds; one that does not is stuck. */
 const ANSWER_TIMEOUT_MS = 5000;
+const CHANGE_TIMEOUT_MS = 60_000;
 /** An engine has this long to end by itself, after "stop" and again after SIGTERM. */
 const STOP_TIMEOUT_MS = 2000;
 const POLL_MS = 5;
 
 /**
- * Asks the engine one thing. Throws NOT_RUNNING when nobody listens, ENGINE_FAILED for an error answer or none.
+ * Asks the engine one thing. Throws the error of the engine when it has one of ours, NOT_RUNNING when nobody listens,
+ * ENGINE_FAILED for any other error answer or none.
  * @param params JSON
  */
 export async function requestEngine(engine: FoundEngine, method: string, params?: unknown): Promise<unknown> {
-  const line = await exchange(engine, `${JSON.stringify({ method, params })}\n`);
+  const timeoutMs = params === undefined ? ANSWER_TIMEOUT_MS : CHANGE_TIMEOUT_MS;
+  const line = await exchange(engine, method, `${JSON.stringify({ method, params })}\n`, timeoutMs);
   const answer: unknown = JSON.parse(line);
   if (typeof answer !== "object" || answer === null) throw badAnswer(engine, method, "no object");
-  if ("error" in answer) throw badAnswer(engine, method, JSON.stringify(answer.error));
+  if ("error" in answer) {
+    throw appErrorFrom(answer.error) ?? badAnswer(engine, method, JSON.stringify(answer.error));
+  }
   return "result" in answer ? answer.result : undefined;
 }
 
@@ -30,7 +35,7 @@ const badAnswer = (engine: FoundEngine, method: string, why: string): AppError =
   );
 
 /** Sends one line and gives the first line that comes back. */
-function exchange(engine: FoundEngine, line: string): Promise<string> {
+function exchange(engine: FoundEngine, method: string, line: string, timeoutMs: number): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = createConnection(join(engine.directory, "control.sock"));
     let text = "";
@@ -39,8 +44,8 @@ function exchange(engine: FoundEngine, line: string): Promise<string> {
       reject(error);
     };
     const timer = setTimeout(() => {
-      fail(badAnswer(engine, line.trim(), `nothing came within ${ANSWER_TIMEOUT_MS / 1000} s`));
-    }, ANSWER_TIMEOUT_MS);
+      fail(badAnswer(engine, method, `nothing came within ${timeoutMs / 1000} s`));
+    }, timeoutMs);
     socket.setEncoding("utf8");
     socket.on("data", (chunk: string) => {
       text += chunk;
@@ -55,7 +60,7 @@ function exchange(engine: FoundEngine, line: string): Promise<string> {
     socket.on("close", () => {
       clearTimeout(timer);
       // Changes nothing when the answer has already come.
-      fail(badAnswer(engine, line.trim(), "it closed the connection"));
+      fail(badAnswer(engine, method, "it closed the connection"));
     });
     socket.write(line);
   });

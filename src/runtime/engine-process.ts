@@ -2,11 +2,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import type { Readable } from "node:stream";
-import { AppError, errorCode, EXIT_CODES, type ErrorCode } from "../base/errors.ts";
+import { AppError, appErrorFrom, errorCode } from "../base/errors.ts";
 import { VERSION } from "../config/generated/version.ts";
 import type { EngineFds, EngineOptions } from "../config/options.ts";
 import { childPipe } from "./child-pipe.ts";
-import { forbidNewPrivileges, limitCapabilities } from "../kernel/caps.ts";
+import { ENGINE_CAPABILITIES, forbidNewPrivileges, limitCapabilities } from "../kernel/caps.ts";
 import { installedFile } from "./installation.ts";
 
 /** Descriptors as the engine sees them; 3 brings its options, up to end of file. */
@@ -93,8 +93,8 @@ export async function startEngine<Recorded>(
   record: (pid: number) => Recorded,
 ): Promise<Recorded> {
   const { tap, hostNetlink, containerNetlink, netns, log } = resources;
-  // Everything that takes privilege is done. The engine inherits this and cannot regain more.
-  limitCapabilities([]);
+  // Everything else that takes privilege is done. The engine inherits this and cannot regain more.
+  limitCapabilities(ENGINE_CAPABILITIES);
   forbidNewPrivileges();
   const child = spawn(process.execPath, [...NODE_OPTIONS, installedFile("engine.cjs")], {
     argv0: "bucatini-engine",
@@ -157,22 +157,15 @@ function ready(child: ChildProcess, output: Readable, directory: string): Promis
   });
 }
 
-/** The error an engine reports as one line of JSON with `code` and `message`. */
+/** The error an engine reports as one line of JSON. */
 function reported(text: string, directory: string): AppError {
   return parseError(text) ?? failed(`it said ${text.trim()}`, directory);
 }
 
-const isErrorCode = (code: unknown): code is ErrorCode =>
-  typeof code === "string" && Object.hasOwn(EXIT_CODES, code);
-
-/** An AppError from `{"code": ..., "message": ...}`; undefined for anything else. */
+/** An AppError from its JSON; undefined for anything else. */
 export function parseError(text: string): AppError | undefined {
   try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value !== "object" || value === null || !("code" in value) || !("message" in value))
-      return undefined;
-    const { code, message } = value;
-    return isErrorCode(code) && typeof message === "string" ? new AppError(code, message) : undefined;
+    return appErrorFrom(JSON.parse(text));
   } catch {
     // Not JSON.
     return undefined;

@@ -40,8 +40,8 @@ async function main(): Promise<void> {
     const { netns: fd, stderr } = LAUNCHER_FDS;
     reportLaunched(await launch(request, { fd, id: namespaceId(fd), path: netnsPath }, stderr));
   } catch (error) {
-    const code = error instanceof AppError ? error.code : "INTERNAL";
-    report({ code, message: error instanceof Error ? error.message : errorCode(error) });
+    if (error instanceof AppError) report(error);
+    report({ code: "INTERNAL", message: error instanceof Error ? error.message : errorCode(error) });
   }
 }
 

@@ -26,7 +26,3 @@ export function hasSysAdmin(): boolean {
   const line = /^CapEff:\s*([\da-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"));
   return line !== null && ((BigInt(`0x${line[1]}`) >> 21n) & 1n) === 1n;
 }
-
-/** Tells whether this process is in the first user namespace, whose users are those of the machine. */
-export const isInInitialUserNamespace = (): boolean =>
-  /^\s*0\s+0\s+4294967295\s*$/.test(readFileSync("/proc/self/uid_map", "utf8"));

@@ -1,9 +1,12 @@
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
-import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { once } from "node:events";
+import { chmodSync, existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { createConnection, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ControlError, ControlServer } from "../../../src/engine/control.ts";
+import { AppError } from "../../../src/base/errors.ts";
+import { PORT_RULES_MAX, type PortRuleOptions } from "../../../src/config/options.ts";
+import { ControlServer } from "../../../src/engine/control.ts";
 import { requestEngine } from "../../../src/runtime/control-client.ts";
 import type { EngineState } from "../../../src/runtime/state-directory.ts";
 
@@ -19,23 +22,29 @@ const state: EngineState = {
 let directory = "";
 let server: ControlServer;
 
-beforeEach(async () => {
+const handlers = new Map<string, (params: unknown) => unknown>([
+  ["echo", (params) => params],
+  ["setPorts", (params) => params],
+  [
+    "fail",
+    async () => {
+      await Promise.resolve();
+      throw new AppError("BUSY", "cannot", { details: { port: 80 } });
+    },
+  ],
+  ["slow", (params) => new Promise((resolve) => setTimeout(() => resolve(params), 50))],
+  ["big-number", () => 1n],
+  ["big", () => "x".repeat(200_000)],
+]);
+
+beforeEach(() => restart());
+
+/** @param idleMs how long a client may do nothing */
+async function restart(idleMs?: number): Promise<void> {
   directory = mkdtempSync(join(tmpdir(), "bucatini-test-"));
-  server = new ControlServer(
-    new Map([
-      ["echo", (params: unknown) => params],
-      [
-        "fail",
-        () => {
-          throw new ControlError("no-way", "cannot");
-        },
-      ],
-      ["big-number", () => 1n],
-      ["big", () => "x".repeat(200_000)],
-    ]),
-  );
+  server = new ControlServer(handlers, idleMs);
   await server.listen(join(directory, "control.sock"));
-});
+}
 
 afterEach(() => {
   server.close();
@@ -70,40 +79,167 @@ test("a method is answered with its result", async () => {
   expect(await ask("big")).toHaveLength(200_000);
 });
 
-test("errors have a code and a message", async () => {
-  await expect(ask("fail")).rejects.toThrow('{"code":"no-way","message":"cannot"}');
+test("errors have a code, a message and details", async () => {
+  await expect(ask("fail")).rejects.toMatchObject({
+    code: "BUSY",
+    message: "cannot",
+    details: { port: 80 },
+  });
   await expect(ask("big-number")).rejects.toThrow('"code":"failed","message":"Do not know how');
   await expect(ask("nothing")).rejects.toThrow("unknown-method");
 });
 
-test("several requests on one connection are answered in order", async () => {
-  const answers = await raw('{"method":"echo","params":1}\n{"method":"echo","params":2}\n');
-  expect(answers).toBe('{"result":1}\n{"result":2}\n');
+test("several requests on one connection are answered in order, however long each takes", async () => {
+  const answers = await raw(
+    '{"method":"slow","params":1}\n{"method":"echo","params":2}\n{"method":"slow","params":3}\n',
+  );
+  expect(answers).toBe('{"result":1}\n{"result":2}\n{"result":3}\n');
 });
 
-test("what is no request is answered with an error", async () => {
-  for (const line of [
-    "",
-    "nonsense",
-    "[]",
-    "null",
-    "1",
-    '"x"',
-    "{}",
-    '{"method":1}',
-    '{"method":"__proto__"}',
+test("what is no request is answered with what is wrong with it", async () => {
+  for (const [line, message] of [
+    ["", "the request must be object"],
+    ["nonsense", "the request must be object"],
+    ["[]", "the request must be object"],
+    ["null", "the request must be object"],
+    ["1", "the request must be object"],
+    ['"x"', "the request must be object"],
+    ["[".repeat(100_000), "the request must be object"],
+    ["{}", "the request must have required property 'method'"],
+    ['{"method":1}', "/method must be string"],
+    ['{"method":"echo","id":1}', "/id is unknown"],
+    ['{"method":"echo","__proto__":{}}', "/__proto__ is unknown"],
+    ["\0\u{ff}\u{10ffff}", "the request must be object"],
   ]) {
-    expect(await raw(`${line}\n`)).toMatch(/^\{"error":\{"code":"(bad-request|unknown-method)"/);
+    expect(JSON.parse(await raw(`${line}\n`))).toEqual({ error: { code: "bad-request", message } });
   }
-  expect(await raw("\0\u{ff}\u{10ffff}\n")).toContain("bad-request");
+});
+
+test("names that every object has are no methods", async () => {
+  for (const method of ["__proto__", "constructor", "toString", "hasOwnProperty", ""]) {
+    await expect(ask(method)).rejects.toThrow("unknown-method");
+  }
+});
+
+const RULE: PortRuleOptions = { side: "host", protocol: "tcp", first: 80, last: 80, targetFirst: 80 };
+
+test("ports are set by rules of the right form, as many as there may be", async () => {
+  const long: PortRuleOptions = {
+    ...RULE,
+    address: "2001:db8:1111:2222:3333:4444:5555:6666",
+    interface: "0123456789abcde",
+    targetAddress: "2001:db8:1111:2222:3333:4444:5555:7777",
+    weak: true,
+    scan: true,
+  };
+  const rules = Array.from({ length: PORT_RULES_MAX }, () => long);
+  expect(await ask("setPorts", { action: "set", rules })).toEqual({ action: "set", rules });
+  expect(await ask("setPorts", { action: "del", rules: [] })).toEqual({ action: "del", rules: [] });
+});
+
+test("changes of another form are refused with the place", async () => {
+  for (const [line, message] of [
+    ['{"method":"setPorts"}', "the request must have required property 'params'"],
+    ['{"method":"setPorts","params":null}', "/params must be object"],
+    ['{"method":"setPorts","params":{"action":"add"}}', "/params must have required property 'rules'"],
+    [
+      '{"method":"setPorts","params":{"action":"clear","rules":[]}}',
+      "/params/action must be equal to one of the allowed values: add, del, set",
+    ],
+    ['{"method":"setPorts","params":{"action":"add","rules":{}}}', "/params/rules must be array"],
+    [
+      change(...Array.from({ length: PORT_RULES_MAX + 1 }, () => ({}))),
+      "/params/rules must NOT have more than 4096 items",
+    ],
+    [change(null), "/params/rules/0 must be object"],
+    [change([]), "/params/rules/0 must be object"],
+    [change({}), "/params/rules/0 must have required property 'side'"],
+    [change({ first: 0 }), "/params/rules/0/first must be >= 1"],
+    [change({ last: 65_536 }), "/params/rules/0/last must be <= 65535"],
+    [change({ targetFirst: "80" }), "/params/rules/0/targetFirst must be integer"],
+    [change({ first: 1.5 }), "/params/rules/0/first must be integer"],
+    [
+      change({ side: "both" }),
+      "/params/rules/0/side must be equal to one of the allowed values: host, container",
+    ],
+    [change({ weak: false }), "/params/rules/0/weak must be equal to constant"],
+    [
+      change({ interface: "0123456789abcdef" }),
+      "/params/rules/0/interface must NOT have more than 15 characters",
+    ],
+    [change({ state: "listening" }), "/params/rules/0/state is unknown"],
+    [
+      change({ first: 80 }).replace('"side"', '"__proto__":{"weak":true},"side"'),
+      "/params/rules/0/__proto__ is unknown",
+    ],
+  ]) {
+    expect(JSON.parse(await raw(`${line}\n`))).toEqual({ error: { code: "bad-request", message } });
+  }
+});
+
+/** A request with rules that are RULE with other values; `{}` and what is no object stand for themselves. */
+function change(...rules: unknown[]): string {
+  const whole = rules.map((each) =>
+    typeof each === "object" && each !== null && Object.keys(each).length > 0 ? { ...RULE, ...each } : each,
+  );
+  return JSON.stringify({ method: "setPorts", params: { action: "add", rules: whole } });
+}
+
+test("an answer too deep for JSON is an error", async () => {
+  const deep = "[".repeat(500_000) + "]".repeat(500_000);
+  expect(await raw(`{"method":"echo","params":${deep}}\n`)).toContain('{"error":{"code":"failed"');
 });
 
 test("a line without end is cut off, and the next client is served", async () => {
-  expect(await raw("x".repeat(70_000))).toContain("too-long");
-  expect(await raw(`${JSON.stringify({ method: "echo", params: "x".repeat(70_000) })}\n`)).toContain(
-    "too-long",
+  const tooLong = "x".repeat(2 * 1024 * 1024 + 1);
+  expect(await raw(tooLong)).toContain("too-long");
+  expect(await raw(`${JSON.stringify({ method: "echo", params: tooLong })}\n`)).toContain("too-long");
+  const first = `${JSON.stringify({ method: "echo", params: 1 })}\n`;
+  expect(await raw(`${first}${tooLong}\n${first}`)).toMatch(
+    /^\{"result":1\}\n\{"error":\{"code":"too-long".*\n$/,
   );
   expect(await ask("echo", 1)).toBe(1);
+});
+
+test("a client that does not read is not served further, holds little memory and hinders nobody", async () => {
+  const slow = createConnection(join(directory, "control.sock")).pause();
+  const requests = 500;
+  slow.write('{"method":"big"}\n'.repeat(requests));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(process.memoryUsage().arrayBuffers).toBeLessThan(50 * 1024 * 1024);
+  expect(await ask("echo", 1)).toBe(1);
+  let length = 0;
+  slow.on("data", (chunk) => (length += chunk.length));
+  slow.resume().end();
+  await once(slow, "close");
+  expect(length).toBe(requests * (200_000 + '{"result":""}\n'.length));
+});
+
+test("clients beyond the sixteenth are sent away until one of them has been idle for too long", async () => {
+  server.close();
+  rmSync(directory, { recursive: true });
+  await restart(300);
+  const path = join(directory, "control.sock");
+  const idle = Array.from({ length: 16 }, () => createConnection(path));
+  await Promise.all(idle.map((each) => once(each, "connect")));
+  await expect(ask("echo", 1)).rejects.toThrow(/it closed the connection|ECONNRESET/);
+  await Promise.all(idle.map((each) => once(each, "close")));
+  expect(await ask("echo", 1)).toBe(1);
+});
+
+test("another user is sent away, even when modes let that one in", async () => {
+  // Only root can be another user for a moment.
+  if (process.geteuid!() !== 0) return;
+  const path = join(directory, "control.sock");
+  chmodSync(directory, 0o755);
+  chmodSync(path, 0o666);
+  // The kernel notes who connects, at that moment.
+  process.seteuid!(65_534);
+  const socket = createConnection(path);
+  process.seteuid!(0);
+  const [answer] = (await once(socket, "data")) as [Buffer];
+  expect(JSON.parse(answer.toString())).toMatchObject({ error: { code: "forbidden" } });
+  await once(socket, "close");
 });
 
 test("a client that leaves at once does no harm", async () => {
