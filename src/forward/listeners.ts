@@ -3,6 +3,7 @@
  * that came in through it: it stays open, without a rule, until the last of them has ended.
  */
 import { Pif } from "../flow/state.ts";
+import { IpProtocol } from "../wire/ipv4.ts";
 import type { PortRule } from "./port-rule.ts";
 
 /** Place of a listener; used anew once it is free. */
@@ -24,6 +25,8 @@ interface Listener {
 export class Listeners {
   readonly #slots: (Listener | undefined)[] = [];
   readonly #free: ListenerSlot[] = [];
+  /** Of UDP and the host's clients, by port; of several at one port any. */
+  readonly #udpByPort = new Map<number, ListenerSlot>();
   /** Closes the socket of a listener that nobody needs any more. */
   readonly #close: (fd: number) => void;
   /** Called before the socket of a slot is closed and the slot is free. */
@@ -37,7 +40,13 @@ export class Listeners {
   add(fd: number, port: number, rule: PortRule): ListenerSlot {
     const slot = this.#free.pop() ?? this.#slots.length;
     this.#slots[slot] = { fd, pif: rule.pif, protocol: rule.protocol, port, rule, users: 0 };
+    if (rule.protocol === IpProtocol.Udp && rule.pif === Pif.Host) this.#udpByPort.set(port, slot);
     return slot;
+  }
+
+  /** A UDP listener for clients of the host at this port, or -1. */
+  udpAt(port: number): ListenerSlot {
+    return this.#udpByPort.get(port) ?? -1;
   }
 
   /** The descriptor, or -1 for a slot that is free. */
@@ -97,6 +106,7 @@ export class Listeners {
     if (listener.rule !== undefined || listener.users > 0) return;
     this.onClose(slot);
     this.#close(listener.fd);
+    if (this.#udpByPort.get(listener.port) === slot) this.#udpByPort.delete(listener.port);
     this.#slots[slot] = undefined;
     this.#free.push(slot);
   }

@@ -1,4 +1,5 @@
 /** One rule of port forwarding: who may come in through which ports, and where that leads. */
+import { isIpv4, isUnspecified, sameIp } from "../base/address.ts";
 import type { Pif } from "../flow/state.ts";
 import type { Address } from "./address-rules.ts";
 
@@ -22,6 +23,12 @@ export interface PortRule {
   readonly weak: boolean;
   /** Only ports on which somebody listens on the other side. */
   readonly scan: boolean;
+}
+
+/** Tells whether a listener of the rule receives what is sent to an address of the machine. */
+export function listensAt({ listen }: PortRule, words: Uint32Array, at: number): boolean {
+  if (listen === undefined) return true;
+  return isIpv4(listen) === isIpv4(words, at) && (isUnspecified(listen) || sameIp(listen, 0, words, at));
 }
 
 /** What goes for all rules of a container. */

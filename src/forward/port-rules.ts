@@ -1,10 +1,10 @@
 /** Whether rules of port forwarding can work, each by itself and all together. */
-import { formatIp, isIpv4, isLoopback, isUnicast, isUnspecified, sameIp } from "../base/address.ts";
+import { formatIp, isIpv4, isLoopback, isUnicast, isUnspecified } from "../base/address.ts";
 import { AppError } from "../base/errors.ts";
 import { Pif } from "../flow/state.ts";
 import { IpProtocol } from "../wire/ipv4.ts";
 import type { Address } from "./address-rules.ts";
-import type { PortRule } from "./port-rule.ts";
+import { listensAt, type PortRule } from "./port-rule.ts";
 
 /** The address families that a container has. */
 export interface Families {
@@ -107,6 +107,5 @@ function conflict(a: PortRule, b: PortRule): boolean {
   if (a.pif !== b.pif || a.protocol !== b.protocol) return false;
   if (a.device !== undefined && b.device !== undefined && a.device !== b.device) return false;
   if (a.listen === undefined || b.listen === undefined) return true;
-  if (isIpv4(a.listen) !== isIpv4(b.listen)) return false;
-  return isUnspecified(a.listen) || isUnspecified(b.listen) || sameIp(a.listen, 0, b.listen, 0);
+  return listensAt(a, b.listen, 0) || listensAt(b, a.listen, 0);
 }

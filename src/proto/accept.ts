@@ -2,14 +2,14 @@
  * Clients of TCP listeners. Listeners with clients take turns, so that one with many does not keep the others waiting;
  * each client becomes a flow whose rule says where it goes. Whom nothing inside can serve sees a reset.
  */
-import { isIpv4, isUnicast } from "../base/address.ts";
 import { Count } from "../base/counters.ts";
+import { FlowQueue } from "../flow/queue.ts";
 import { Pif } from "../flow/state.ts";
-import { NO_FLOW, packKind, packPorts, SideWord } from "../flow/table.ts";
-import { inboundTarget } from "../forward/inbound.ts";
+import { NO_FLOW, sidePif } from "../flow/table.ts";
 import type { ListenerSlot } from "../forward/listeners.ts";
 import { RateLimit } from "../log/rate-limit.ts";
 import { IpProtocol } from "../wire/ipv4.ts";
+import { Admission } from "./admission.ts";
 import type { Fd } from "./host.ts";
 import { Errno } from "./linux.ts";
 import type { Net } from "./net.ts";
@@ -18,18 +18,13 @@ import type { Tcp } from "./tcp/tcp.ts";
 
 /** Clients that a listener may bring in one turn. */
 const TURN_CLIENTS = 32;
-/** Source ports tried for a client that would look inside like another one. */
-const PORT_TRIES = 64;
-const FIRST_USER_PORT = 1024;
 
 export class Acceptor {
   readonly #net: Net;
   readonly #tcp: Tcp;
   readonly #splice: Splice;
-  /** Listeners to visit in this turn and in the next, and whether each slot is among them. */
-  #ready: ListenerSlot[] = [];
-  #next: ListenerSlot[] = [];
-  readonly #isReady: boolean[] = [];
+  readonly #admission: Admission;
+  readonly #ready = new FlowQueue(0);
   /** Clients can bring these about at will. */
   readonly #warnings = new RateLimit();
 
@@ -37,25 +32,27 @@ export class Acceptor {
     this.#net = net;
     this.#tcp = tcp;
     this.#splice = splice;
+    this.#admission = new Admission(net);
   }
 
   /** Somebody waits at a listener; told once, until it was found empty. */
   listenerEvent(slot: ListenerSlot): void {
-    if (this.#isReady[slot]) return;
-    this.#isReady[slot] = true;
-    this.#ready.push(slot);
+    this.#ready.add(slot);
   }
 
   /** Gives every ready listener a turn. */
   service(): void {
-    const current = this.#ready;
-    this.#ready = this.#next;
-    this.#next = current;
-    for (const slot of current) {
-      this.#isReady[slot] = false;
-      if (this.#turn(slot)) this.listenerEvent(slot);
+    for (let left = this.#ready.length; left > 0; left--) {
+      const slot = this.#ready.take();
+      if (this.#turn(slot)) this.#ready.add(slot);
     }
-    current.length = 0;
+  }
+
+  /** Takes all clients that wait at a listener, which is about to be closed. */
+  drain(slot: ListenerSlot): void {
+    while (this.#turn(slot)) {
+      // Everything happens in the condition.
+    }
   }
 
   /** Whether some listener waits for a turn. */
@@ -79,52 +76,14 @@ export class Acceptor {
     return true;
   }
 
-  /** Builds the flow of a client whose addresses are in the key, and hands it to what carries it. */
+  /** Hands the flow of a client whose addresses are in the key to what carries it. */
   #admit(slot: ListenerSlot, fd: Fd): void {
-    const { flows, listeners, link, rules, ports } = this.#net;
-    const { key } = flows;
-    const rule = listeners.rule(slot);
-    if (rule === undefined) return this.#refuse(fd, Count.dropForward);
-    if ((key[SideWord.Ports] & 0xffff) === 0) return this.#refuse(fd, Count.dropPort);
-    if (!isUnicast(key, SideWord.Endpoint)) return this.#refuse(fd, Count.dropIpAddress);
-    const family = isIpv4(key, SideWord.Endpoint) ? link.v4 : link.v6;
-    if (!family.enabled) return this.#refuse(fd, Count.dropFamilyOff);
-    const flow = flows.allocate();
-    if (flow === NO_FLOW) {
-      this.#warn("no room for another flow: clients are reset until others end (see --flows)", slot);
-      return this.#refuse(fd, Count.dropFlowTableFull);
-    }
-    key[SideWord.Kind] = packKind(IpProtocol.Tcp, rule.pif);
-    flows.initiate(flow);
-    const target = inboundTarget(rules, ports, rule, key);
-    if (target === Pif.None || (target === Pif.Tap && !this.#makeUnique())) {
-      flows.cancel(flow);
-      return this.#refuse(fd, Count.dropForward);
-    }
+    const { flows, host } = this.#net;
+    const flow = this.#admission.admit(slot);
+    if (flow === NO_FLOW) return host.closeReset(fd);
     flows.target(flow);
-    if (target === Pif.Tap) this.#tcp.accepted(flow, fd);
+    if (sidePif(flows.key, 0) === Pif.Tap) this.#tcp.accepted(flow, fd);
     else this.#splice.open(flow, fd);
-  }
-
-  /**
-   * Clients that differ only in the address or port they came to look the same inside. The key of the second gets
-   * another source port; false when there is none.
-   */
-  #makeUnique(): boolean {
-    const { flows } = this.#net;
-    const ports = flows.key[SideWord.Ports];
-    let ours = ports >>> 16;
-    for (let tries = 0; tries < PORT_TRIES; tries++) {
-      if (flows.lookup() === NO_FLOW) return true;
-      ours = ours <= FIRST_USER_PORT ? 65_535 : ours - 1;
-      flows.key[SideWord.Ports] = packPorts(ours, ports & 0xffff);
-    }
-    return false;
-  }
-
-  #refuse(fd: Fd, counter: number): void {
-    this.#net.counters.add(counter);
-    this.#net.host.closeReset(fd);
   }
 
   #warn(message: string, slot: ListenerSlot): void {

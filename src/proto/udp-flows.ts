@@ -66,6 +66,12 @@ export class UdpFlows {
     this.resolver[flow] = 0;
   }
 
+  /** Lets a listener send and receive for the side of the flow that has no socket. */
+  use(flow: FlowIndex, slot: ListenerSlot): void {
+    this.listener[flow] = slot;
+    this.#net.listeners.use(slot);
+  }
+
   /** The listener that sends for a side, or NO_SLOT when the side has a connected socket. */
   listenerOf(side: SideIndex): ListenerSlot {
     const flow = side >> 1;

@@ -5,18 +5,22 @@ import { FlowType, Pif } from "../flow/state.ts";
 import {
   endpointPort,
   INITIATING,
+  NO_FLOW,
   oursPort,
   packPorts,
+  SIDE_WORDS,
+  sidePif,
   SideWord,
   TARGET,
   wordsOf,
   type FlowIndex,
 } from "../flow/table.ts";
 import { familyRules, isDnsForward, outboundTarget } from "../forward/address-rules.ts";
-import { inboundTarget } from "../forward/inbound.ts";
 import type { ListenerSlot } from "../forward/listeners.ts";
+import { listensAt } from "../forward/port-rule.ts";
 import type { Resolvers } from "../forward/resolvers.ts";
 import { RateLimit } from "../log/rate-limit.ts";
+import { Admission } from "./admission.ts";
 import type { Fd } from "./host.ts";
 import { Errno } from "./linux.ts";
 import type { Net } from "./net.ts";
@@ -29,14 +33,13 @@ const RESOLVER_PATIENCE_MS = 2_000;
 const UNPRIVILEGED_PORT = 1024;
 /** Datagrams thrown away at most before a socket is used. */
 const STRAY_DATAGRAMS = 64;
-/** Nothing was opened. */
-const NONE = -1;
 
 export class UdpOpener {
   readonly #net: Net;
   readonly #flows: UdpFlows;
   readonly #errors: UdpErrors;
   readonly #resolvers: Resolvers;
+  readonly #admission: Admission;
   readonly #warnings = new RateLimit();
 
   constructor(net: Net, flows: UdpFlows, errors: UdpErrors, resolvers: Resolvers) {
@@ -44,6 +47,7 @@ export class UdpOpener {
     this.#flows = flows;
     this.#errors = errors;
     this.#resolvers = resolvers;
+    this.#admission = new Admission(net);
   }
 
   /**
@@ -51,62 +55,54 @@ export class UdpOpener {
    * container is told why. `[payloadAt, payloadAt + length)` is its payload.
    */
   outbound(payloadAt: number, length: number): FlowIndex {
-    const { flows, host, rules } = this.#net;
-    const columns = this.#flows;
-    const key = flows.key;
+    const { flows, host, rules, timers } = this.#net;
+    const { resolver } = this.#flows;
+    const { key } = flows;
+    const port = endpointPort(key, 0);
     const flow = this.#begin();
-    if (flow < 0) return NONE;
+    if (flow === NO_FLOW) return NO_FLOW;
     if (isDnsForward(familyRules(rules, !isIpv4(key, SideWord.Ours)), key)) {
-      columns.resolver[flow] = 1 + this.#resolvers.current(rules.dnsServers.length, host.nowMs);
+      resolver[flow] = 1 + this.#resolvers.current(rules.dnsServers.length, host.nowMs);
     }
-    outboundTarget(rules, key, true, Math.max(0, columns.resolver[flow] - 1));
-    const result = this.#connect(flow, Pif.Host);
+    outboundTarget(rules, key, true, Math.max(0, resolver[flow] - 1));
+    const result = this.#connect(flow);
     if (result < 0) {
       this.#errors.refused(flow, -result, payloadAt, length);
       return this.#fail(flow, result);
     }
+    this.#shareListener(flow, port);
     this.#finish(flow);
-    const impatient = columns.resolver[flow] !== 0 && rules.dnsServers.length > 1;
-    if (impatient) this.#net.timers.arm(flow, host.nowMs + RESOLVER_PATIENCE_MS);
+    const isImpatient = resolver[flow] !== 0 && rules.dnsServers.length > 1;
+    if (isImpatient) timers.arm(flow, host.nowMs + RESOLVER_PATIENCE_MS);
     return flow;
   }
 
-  /** Starts a flow for a client's datagram at a listener, whose side is in `flows.key`; negative when it cannot be. */
+  /** Starts a flow for a client's datagram at a listener, whose side is in `flows.key`; NO_FLOW when it cannot be. */
   inbound(slot: ListenerSlot): FlowIndex {
-    const { flows, link, listeners, ports, rules } = this.#net;
-    const rule = listeners.rule(slot);
-    if (rule === undefined) return this.#refuse(Count.dropForward);
-    const family = isIpv4(flows.key, SideWord.Endpoint) ? link.v4 : link.v6;
-    if (!family.enabled) return this.#refuse(Count.dropFamilyOff);
-    const flow = this.#begin();
-    if (flow < 0) return NONE;
-    const pif = inboundTarget(rules, ports, rule, flows.key);
-    if (pif === Pif.None) {
-      flows.cancel(flow);
-      return this.#refuse(Count.dropForward);
-    }
-    if (pif === Pif.Tap) flows.target(flow);
+    const { flows } = this.#net;
+    const flow = this.#admission.admit(slot);
+    if (flow === NO_FLOW) return NO_FLOW;
+    this.#flows.reset(flow);
+    if (sidePif(flows.key, 0) === Pif.Tap) flows.target(flow);
     else {
-      const result = this.#connect(flow, pif);
+      const result = this.#connect(flow);
       if (result < 0) return this.#fail(flow, result);
     }
-    this.#flows.listener[flow] = slot;
-    listeners.use(slot);
+    this.#flows.use(flow, slot);
     this.#finish(flow);
     return flow;
   }
 
-  /** NEW -> INI: a row for the initiating side in `flows.key`, or NONE. */
+  /** NEW -> INI: a row for the TAP side in `flows.key`, or NO_FLOW. */
   #begin(): FlowIndex {
     const { flows } = this.#net;
-    const key = flows.key;
-    const ports = key[SideWord.Ports];
-    if (ports >>> 16 === 0 || (ports & 0xffff) === 0) return this.#refuse(Count.dropPort);
+    const { key } = flows;
+    if (oursPort(key, 0) === 0 || endpointPort(key, 0) === 0) return this.#refuse(Count.dropPort);
     if (!isUnicast(key, SideWord.Endpoint) || isUnspecified(key, SideWord.Ours)) {
       return this.#refuse(Count.dropIpAddress);
     }
     const flow = flows.allocate();
-    if (flow < 0) {
+    if (flow === NO_FLOW) {
       this.#warn("flow table is full, new UDP conversations are refused");
       return this.#refuse(Count.dropFlowTableFull);
     }
@@ -116,13 +112,14 @@ export class UdpOpener {
   }
 
   /** INI -> TGT: stores the target side in `flows.key` and connects a socket to it. 0 or a negative errno. */
-  #connect(flow: FlowIndex, pif: Pif): number {
+  #connect(flow: FlowIndex): number {
     const { flows, host, rules, socket } = this.#net;
     const { key, sides } = flows;
     // Ports of the host's services (DHCP, NTP) stay free for them, even where we had the privilege to take them.
     if (oursPort(key, 0) < UNPRIVILEGED_PORT) key[SideWord.Ports] = packPorts(0, endpointPort(key, 0));
     flows.target(flow);
     const words = wordsOf((flow << 1) | TARGET);
+    const pif = sidePif(sides, words) === Pif.Splice ? Pif.Splice : Pif.Host;
     const v6 = !isIpv4(sides, words + SideWord.Endpoint);
     const fd = host.openUdp(v6, pif);
     if (fd < 0) return fd;
@@ -131,9 +128,11 @@ export class UdpOpener {
     let result = device !== undefined && isOutside ? host.bindToDevice(fd, device) : 0;
     const isBound = oursPort(sides, words) !== 0 || !isUnspecified(sides, words + SideWord.Ours);
     if (result >= 0 && isBound) result = this.#bind(fd, flow, words);
-    if (result >= 0) result = host.connect(fd, flow);
-    // To a broadcast address, of whatever prefix the host has.
-    if (result === -Errno.EACCES && host.setBroadcast(fd) >= 0) result = host.connect(fd, flow);
+    if (result >= 0) {
+      result = host.connect(fd, flow);
+      // To a broadcast address, of whatever prefix the host has.
+      if (result === -Errno.EACCES && host.setBroadcast(fd) >= 0) result = host.connect(fd, flow);
+    }
     if (result >= 0) result = host.readLocal(fd, flow);
     if (result >= 0) result = host.watch(fd, (flow << 1) | TARGET);
     if (result < 0) {
@@ -156,6 +155,30 @@ export class UdpOpener {
     return host.bind(fd, flow);
   }
 
+  /**
+   * Where the container speaks from a port at which its own clients arrive, they shall hear it from there: the flow
+   * goes through the listener instead of its socket, which could not have that port.
+   */
+  #shareListener(flow: FlowIndex, port: number): void {
+    const { flows, host, listeners, rules, socket } = this.#net;
+    const { key, sides } = flows;
+    const words = wordsOf((flow << 1) | TARGET);
+    const slot = listeners.udpAt(port);
+    const rule = listeners.rule(slot);
+    if (rule === undefined || rule.first !== rule.targetFirst || oursPort(sides, words) === port) return;
+    const family = familyRules(rules, !isIpv4(sides, words + SideWord.Ours));
+    if (rule.device !== undefined || family.outboundInterface !== undefined) return;
+    if (!listensAt(rule, sides, words + SideWord.Ours)) return;
+    for (let i = 0; i < SIDE_WORDS; i++) key[i] = sides[words + i];
+    key[SideWord.Ports] = packPorts(port, endpointPort(sides, words));
+    // That is a client already, which the container knows under another address.
+    if (flows.lookup() !== NO_FLOW) return;
+    host.close(socket[flow]);
+    socket[flow] = -1;
+    sides[words + SideWord.Ports] = key[SideWord.Ports];
+    this.#flows.use(flow, slot);
+  }
+
   /** What came between bind and connect may be from anybody; nobody has been asked anything yet. */
   #discardStrays(fd: Fd): void {
     const { host, plan } = this.#net;
@@ -167,7 +190,7 @@ export class UdpOpener {
     const { counters, flows, socket, timers } = this.#net;
     flows.setType(flow, FlowType.Udp);
     flows.hash(flow, INITIATING);
-    // Datagrams of a target without a socket of its own come through the TAP.
+    // Datagrams of a target without a socket of its own come through the TAP or a listener.
     if (socket[flow] < 0) flows.hash(flow, TARGET);
     flows.activate(flow);
     counters.add(Count.flowsOpened);
@@ -175,17 +198,18 @@ export class UdpOpener {
   }
 
   /** Gives up a flow for which no socket was to be had. */
-  #fail(flow: FlowIndex, errno: number): typeof NONE {
+  #fail(flow: FlowIndex, result: number): typeof NO_FLOW {
     this.#net.flows.cancel(flow);
-    if (errno === -Errno.EAGAIN) return this.#refuse(Count.dropSocketLimit);
-    if (errno !== -Errno.EMFILE && errno !== -Errno.ENFILE) return this.#refuse(Count.dropConnectFailed);
-    this.#warn("no more sockets may be opened, new UDP conversations are refused");
-    return this.#refuse(Count.dropSocketLimit);
+    const isLimit = result === -Errno.EMFILE || result === -Errno.ENFILE;
+    if (isLimit) this.#warn("no more sockets may be opened, new UDP conversations are refused");
+    // A new socket in the container is there by the time that a client repeats its datagram.
+    const isShort = isLimit || result === -Errno.EAGAIN;
+    return this.#refuse(isShort ? Count.dropSocketLimit : Count.dropConnectFailed);
   }
 
-  #refuse(counter: number): typeof NONE {
+  #refuse(counter: number): typeof NO_FLOW {
     this.#net.counters.add(counter);
-    return NONE;
+    return NO_FLOW;
   }
 
   #warn(message: string): void {

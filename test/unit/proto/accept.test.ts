@@ -152,7 +152,7 @@ test("clients of a full table are reset, and a few messages say why", () => {
   expect(flows()).toHaveLength(2);
   expect(net.counters.snapshot()).toMatchObject({ dropFlowTableFull: 28 });
   expect(net.host.sockets.filter(({ closed }) => closed === "reset")).toHaveLength(28);
-  const message = "no room for another flow: clients are reset until others end (see --flows)";
+  const message = "no room for another flow: clients are refused until others end (see --flows)";
   expect(net.messages).toEqual(Array(5).fill(message));
   expect([waiting(slot), acceptor.isBusy]).toEqual([0, false]);
 });
