@@ -3,7 +3,9 @@ import { basename, resolve } from "node:path";
 import { type OptionSpec, type ParsedArguments, usage } from "../config/command-line.ts";
 import { isEngineId } from "../config/engine-id.ts";
 import { NETWORK_OPTIONS, networkOptions } from "../config/from-cli.ts";
-import type { NetworkOptions } from "../config/options.ts";
+import { PORT_ACTIONS, type PortAction } from "../config/control-types.ts";
+import type { NetworkOptions, PortRuleOptions } from "../config/options.ts";
+import { PORT_RULE_OPTIONS, portRules } from "../config/port-options.ts";
 import { ephemeralPorts } from "../runtime/ephemeral-ports.ts";
 
 const LOG_FILE: OptionSpec = {
@@ -35,6 +37,8 @@ export const HOOK_OPTIONS: readonly OptionSpec[] = [LOG_FILE, ...NETWORK_OPTIONS
 
 export const REPORT_OPTIONS: readonly OptionSpec[] = [{ name: "json", help: "as JSON" }];
 
+export const PORTS_OPTIONS: readonly OptionSpec[] = [...REPORT_OPTIONS, ...PORT_RULE_OPTIONS];
+
 export const TOUR_OPTIONS: readonly OptionSpec[] = NETWORK_OPTIONS.filter(({ name }) => name === "log-level");
 
 interface StartRequest {
@@ -55,6 +59,14 @@ export interface AttachRequest extends StartRequest {
   target: { pid: number } | { netns: string };
   userNamespace?: string;
   foreground: boolean;
+}
+
+export interface PortsRequest {
+  /** The engine, by any of its names; absent: the only one. */
+  engine?: string;
+  /** Absent: only show. */
+  change?: { action: PortAction; rules: PortRuleOptions[] };
+  json: boolean;
 }
 
 const DEFAULT_HOSTNAME = "bucatini";
@@ -105,6 +117,23 @@ export const hookRequest = (parsed: ParsedArguments, name: string, pid: number):
   target: { pid },
   foreground: false,
 });
+
+/** Throws USAGE. */
+export function portsRequest(parsed: ParsedArguments): PortsRequest {
+  const [word, ...others] = parsed.rest;
+  const action = PORT_ACTIONS.find((each) => each === word);
+  const [engine, ...tooMany] = action === undefined ? parsed.rest : others;
+  const rules = portRules(parsed, ephemeralPorts());
+  if (tooMany.length > 0) throw usage(`ports takes one identifier, not ${[engine, ...tooMany].join(" ")}`);
+  const json = parsed.values.has("json");
+  if (action === undefined) {
+    if (rules.length > 0) throw usage("ports only shows what there is, unless it is told to add, del or set");
+    return { ...(engine !== undefined && { engine }), json };
+  }
+  if (engine === undefined) throw usage(`ports ${action} needs an identifier`);
+  if (rules.length === 0 && action !== "set") throw usage(`ports ${action} needs ports: -t, -u, -T or -U`);
+  return { engine, change: { action, rules }, json };
+}
 
 function processId(text: string): number {
   if (/^[1-9]\d{0,9}$/.test(text)) return Number(text);

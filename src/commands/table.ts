@@ -7,6 +7,8 @@ import { VERSION } from "../config/generated/version.ts";
 import {
   ATTACH_OPTIONS,
   attachRequest,
+  PORTS_OPTIONS,
+  portsRequest,
   REPORT_OPTIONS,
   RUN_OPTIONS,
   runRequest,
@@ -67,6 +69,17 @@ export const COMMANDS: readonly Command[] = [
     help: "what an engine says of itself, counters included",
     options: REPORT_OPTIONS,
     start: async (parsed) => (await import("./status.ts")).status(parsed),
+  },
+  {
+    name: "ports",
+    synopsis: "[--json] [ID|PID|NAME] | add|del|set ID|PID|NAME [-t SPEC] [-u SPEC] [-T SPEC] [-U SPEC]",
+    help: "show the ports that are forwarded, or change them while the engine runs",
+    options: PORTS_OPTIONS,
+    async start(parsed) {
+      const request = portsRequest(parsed);
+      const { ports } = await import("./ports.ts");
+      return ports(request);
+    },
   },
   {
     name: "tour",

@@ -2,7 +2,8 @@
 import type { PortRuleOptions } from "./options.ts";
 
 /** What is done with the rules of a change: "set" replaces all rules, "del" takes away equal ones. */
-export type PortAction = "add" | "del" | "set";
+export const PORT_ACTIONS = ["add", "del", "set"] as const;
+export type PortAction = (typeof PORT_ACTIONS)[number];
 
 /** Parameters of `setPorts`. */
 export interface PortChangeRequest {

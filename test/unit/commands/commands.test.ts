@@ -1,7 +1,14 @@
 import { expect, test } from "@jest/globals";
 import { checkTun } from "../../../src/commands/check-tun.ts";
 import { findEngine } from "../../../src/commands/find-engine.ts";
-import { attachRequest, ATTACH_OPTIONS, runRequest, RUN_OPTIONS } from "../../../src/commands/options.ts";
+import {
+  attachRequest,
+  ATTACH_OPTIONS,
+  PORTS_OPTIONS,
+  portsRequest,
+  runRequest,
+  RUN_OPTIONS,
+} from "../../../src/commands/options.ts";
 import { table } from "../../../src/commands/output.ts";
 import { outline } from "../../../src/commands/status.ts";
 import { COMMANDS } from "../../../src/commands/table.ts";
@@ -10,6 +17,8 @@ import type { EngineTarget, FoundEngine } from "../../../src/runtime/state-direc
 
 const attach = (...args: string[]) => attachRequest(parseArguments(args, ATTACH_OPTIONS));
 const run = (...args: string[]) => runRequest(parseArguments(args, RUN_OPTIONS, "argument"));
+
+const ports = (...args: string[]) => portsRequest(parseArguments(args, PORTS_OPTIONS));
 
 function engine(id: string, target: EngineTarget): FoundEngine {
   const state = {
@@ -51,6 +60,26 @@ test("run takes a command, else the person's shell", () => {
     if (shell === undefined) delete process.env["SHELL"];
     else process.env["SHELL"] = shell;
   }
+});
+
+test("ports shows, or changes what it is told to", () => {
+  expect(ports()).toEqual({ json: false });
+  expect(ports("web", "--json")).toEqual({ engine: "web", json: true });
+  const { change } = ports("add", "web", "-t", "80", "-U", "53");
+  expect(change).toMatchObject({
+    action: "add",
+    rules: [
+      { side: "host", protocol: "tcp", first: 80 },
+      { side: "container", protocol: "udp", first: 53 },
+    ],
+  });
+  expect(ports("set", "web").change).toEqual({ action: "set", rules: [] });
+  expect(ports("del", "add", "-t", "80").engine).toBe("add");
+  expect(() => ports("add")).toThrow("ports add needs an identifier");
+  expect(() => ports("add", "web", "-t", "none")).toThrow("ports add needs ports");
+  expect(() => ports("web", "-t", "80")).toThrow("ports only shows what there is");
+  expect(() => ports("web", "add")).toThrow("ports takes one identifier, not web add");
+  expect(() => ports("set", "web", "-t", "x")).toThrow("cannot read -t: a port should stand here");
 });
 
 test("names are checked and log files made absolute", () => {
