@@ -192,10 +192,15 @@ export const SIOCGSKNS = 0x894c;
 
 /* linux/netlink.h, linux/rtnetlink.h */
 export const NETLINK_ROUTE = 0;
+export const NETLINK_SOCK_DIAG = 4;
 export const SOL_NETLINK = 270;
 export const NETLINK_ADD_MEMBERSHIP = 1;
 export const NETLINK_EXT_ACK = 11;
 export const NETLINK_GET_STRICT_CHK = 12;
+
+/* linux/sock_diag.h, linux/inet_diag.h */
+export const SOCK_DIAG_BY_FAMILY = 20;
+export const INET_DIAG_SKV6ONLY = 11;
 
 /* linux/sched.h, linux/nsfs.h, linux/magic.h */
 export const CLONE_NEWUSER = 0x10000000;

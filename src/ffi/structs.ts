@@ -57,6 +57,40 @@ export const ifreq = struct("ifreq", 40, { name: 16, value: "u64", rest: 16 });
 export const linger = struct("linger", 8, { on: "u32", seconds: "u32" });
 /** unix(7), SO_PEERCRED */
 export const ucred = struct("ucred", 12, { pid: "u32", uid: "u32", gid: "u32" });
+/** netlink(7) */
+export const nlmsghdr = struct("nlmsghdr", 16, {
+  length: "u32",
+  type: "u16",
+  flags: "u16",
+  sequence: "u32",
+  port: "u32",
+});
+/** sock_diag(7): a request, and the answer for one socket, which attributes follow. Ports and addresses: big-endian. */
+export const inetDiagRequest = struct("inet_diag_req_v2", 56, {
+  family: "u8",
+  protocol: "u8",
+  extensions: "u8",
+  pad: "u8",
+  states: "u32",
+  id: 48,
+});
+export const inetDiagMessage = struct("inet_diag_msg", 72, {
+  family: "u8",
+  state: "u8",
+  timer: "u8",
+  retransmits: "u8",
+  sourcePort: "u16",
+  targetPort: "u16",
+  source: 16,
+  target: 16,
+  index: "u32",
+  cookie: 8,
+  expires: "u32",
+  receiveQueue: "u32",
+  sendQueue: "u32",
+  uid: "u32",
+  inode: "u32",
+});
 /** capget(2): the header, and one of its two data words. */
 export const capHeader = struct("__user_cap_header_struct", 8, { version: "u32", pid: "u32" });
 export const capData = struct("__user_cap_data_struct", 12, {

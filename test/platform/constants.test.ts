@@ -27,6 +27,8 @@ const HEADERS = [
   "linux/errqueue.h",
   "linux/if.h",
   "linux/if_tun.h",
+  "linux/inet_diag.h",
+  "linux/sock_diag.h",
   "linux/magic.h",
   "linux/netlink.h",
   "linux/nsfs.h",

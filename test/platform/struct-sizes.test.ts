@@ -47,6 +47,35 @@ const STRUCTS: [string, Record<string, number>, Record<string, string>][] = [
   ],
   ["struct ifreq", s.ifreq, { name: "ifr_name", value: "ifr_flags" }],
   ["struct linger", s.linger, { on: "l_onoff", seconds: "l_linger" }],
+  [
+    "struct nlmsghdr",
+    s.nlmsghdr,
+    {
+      length: "nlmsg_len",
+      type: "nlmsg_type",
+      flags: "nlmsg_flags",
+      sequence: "nlmsg_seq",
+      port: "nlmsg_pid",
+    },
+  ],
+  [
+    "struct inet_diag_req_v2",
+    s.inetDiagRequest,
+    { family: "sdiag_family", protocol: "sdiag_protocol", states: "idiag_states", id: "id" },
+  ],
+  [
+    "struct inet_diag_msg",
+    s.inetDiagMessage,
+    {
+      family: "idiag_family",
+      state: "idiag_state",
+      sourcePort: "id.idiag_sport",
+      source: "id.idiag_src",
+      index: "id.idiag_if",
+      uid: "idiag_uid",
+      inode: "idiag_inode",
+    },
+  ],
   ["struct __user_cap_header_struct", s.capHeader, { version: "version", pid: "pid" }],
   [
     "struct __user_cap_data_struct",
@@ -84,6 +113,8 @@ const HEADERS = [
   "linux/capability.h",
   "linux/errqueue.h",
   "linux/filter.h",
+  "linux/inet_diag.h",
+  "linux/netlink.h",
   "poll.h",
 ];
 
