@@ -11,13 +11,16 @@ import { Listeners } from "../forward/listeners.ts";
 import type { PortPolicy } from "../forward/port-rule.ts";
 import { Epoll } from "../kernel/epoll.ts";
 import { descriptorLimit } from "../kernel/process.ts";
+import { TUN_F_USO4 } from "../ffi/constants.ts";
 import type { Log } from "../log/logger.ts";
 import type { FamilyLink, Link, RouterOptions } from "../proto/link.ts";
 import type { Net } from "../proto/net.ts";
 import { Stack } from "../proto/stack.ts";
 import { ArenaLayout } from "./arena-layout.ts";
 import { KernelHost } from "./host.ts";
+import type { Inside } from "./inside.ts";
 import { EventKind } from "./loop.ts";
+import { Ports } from "./ports.ts";
 
 /** Descriptors that no container can use up: clients of the control socket, and what an orderly end opens. */
 const RESERVED_FDS = 32;
@@ -29,14 +32,20 @@ export interface Engine {
   readonly host: KernelHost;
   readonly net: Net;
   readonly stack: Stack;
+  readonly ports: Ports;
 }
 
-/**
- * Builds an engine around an open TAP.
- * @param offloads TUN_F_* bits that the TAP has
- * @param udpOffload whether they include trains of UDP datagrams
- */
-export function buildEngine(options: EngineOptions, log: Log, offloads: number, udpOffload: boolean): Engine {
+/** What an engine is built around. */
+export interface EngineParts {
+  readonly log: Log;
+  /** TUN_F_* bits that the TAP has. */
+  readonly offloads: number;
+  readonly inside: Inside;
+  /** Lets packets have a turn, once they flow. */
+  readonly pause: () => Promise<void>;
+}
+
+export function buildEngine(options: EngineOptions, { log, offloads, inside, pause }: EngineParts): Engine {
   const { flows: capacity, pendingBytes } = options.limits;
   const layout = new ArenaLayout(pendingBytes);
   const epoll = new Epoll();
@@ -51,9 +60,11 @@ export function buildEngine(options: EngineOptions, log: Log, offloads: number, 
     scope: options.plan.ipv6.hostInterfaceIndex,
     peekOffset: true,
     fdLimit: descriptorLimit() - RESERVED_FDS,
+    inside,
+    insideScope: options.interface.index,
   });
   host.nowMs = performance.now();
-  const link = buildLink(options, offloads !== 0, udpOffload);
+  const link = buildLink(options, offloads);
   const net: Net = {
     host,
     flows,
@@ -71,7 +82,21 @@ export function buildEngine(options: EngineOptions, log: Log, offloads: number, 
   if (log.debugOn) {
     flows.onTransition = (flow, from, to) => log.debug(describeTransition(flows, flow, from, to), { flow });
   }
-  return { epoll, host, net, stack: new Stack(net) };
+  const stack = new Stack(net);
+  const ports = new Ports({
+    listeners: net.listeners,
+    epoll,
+    inside,
+    fdLimit: descriptorLimit() - RESERVED_FDS,
+    families: { ipv4: link.v4.enabled, ipv6: link.v6.enabled },
+    handedIn: [],
+    scan: undefined,
+    drainAccepted: (slot) => stack.drainListener(slot),
+    policy: options.ports,
+    log,
+    pause,
+  });
+  return { epoll, host, net, stack, ports };
 }
 
 /** Without a TAP there is nothing else inside that connections could arrive at. */
@@ -81,7 +106,7 @@ const portPolicy = ({ splice, spliceOnly, hostLoopbackToContainer }: PortOptions
   hostLoopbackToContainer: hostLoopbackToContainer || spliceOnly,
 });
 
-function buildLink(options: EngineOptions, offload: boolean, udpOffload: boolean): Link {
+function buildLink(options: EngineOptions, offloads: number): Link {
   const { plan } = options;
   return {
     mtu: options.interface.mtu,
@@ -90,8 +115,8 @@ function buildLink(options: EngineOptions, offload: boolean, udpOffload: boolean
     guestMac: parseMac(plan.mac ?? "") ?? BROADCAST_MAC.slice(),
     v4: buildFamily(plan.ipv4),
     v6: buildFamily(plan.ipv6),
-    offload,
-    udpOffload,
+    offload: offloads !== 0,
+    udpOffload: (offloads & TUN_F_USO4) !== 0,
     ...(options.advertise !== undefined && { advertise: buildAdvertise(options.advertise) }),
   };
 }

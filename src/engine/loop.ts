@@ -45,7 +45,6 @@ export class Loop {
   readonly #paused: (() => void)[] = [];
   #isRunning = false;
   #stopping = false;
-  #busy = false;
   /** Whether the last wait was so short that sleeping did not pay. */
   #awake = false;
   /** Whether the last cycle brought so much that the sender is better left alone with its processor. */
@@ -101,7 +100,7 @@ export class Loop {
     const stack = this.#stack;
     const epoll = this.#epoll;
     const isPaused = this.#paused.length > 0;
-    const count = this.#wait(this.#busy || isPaused ? 0 : stack.nextDelay());
+    const count = this.#wait(stack.isBusy || isPaused ? 0 : stack.nextDelay());
     this.#host.nowMs = performance.now();
     stack.startOfCycle();
     let node = false;
@@ -117,7 +116,6 @@ export class Loop {
     }
     stack.service();
     this.#isBulk = tap && this.#readTap() >= BULK_BYTES;
-    this.#busy = stack.isBusy;
     this.#tapWasReadable = tap;
     stack.endOfCycle();
     return node || isPaused || this.#stopping;

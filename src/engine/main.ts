@@ -6,16 +6,20 @@
 import { closeSync, readFileSync, readSync, rmdirSync, rmSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { AppError } from "../base/errors.ts";
+import type { PortChangeRequest, PortsResult } from "../config/control-types.ts";
 import type { EngineOptions } from "../config/options.ts";
-import { TUN_F_USO4 } from "../ffi/constants.ts";
+import { CAP_NET_BIND_SERVICE } from "../ffi/constants.ts";
+import { limitCapabilities } from "../kernel/caps.ts";
 import { keepFromCleaners } from "../kernel/file-lock.ts";
 import { limitSystemCalls } from "../kernel/seccomp.ts";
 import { setOffloads } from "../kernel/tap.ts";
 import { createLogger, type Log } from "../log/logger.ts";
-import { ControlServer } from "./control.ts";
+import { type ControlHandler, ControlServer } from "./control.ts";
 import { EndWatch } from "./end-watch.ts";
 import { buildEngine } from "./engine.ts";
+import { Inside } from "./inside.ts";
 import { EventKind, Loop } from "./loop.ts";
+import type { Ports } from "./ports.ts";
 import { statusOf } from "./status.ts";
 
 const OPTIONS_FD = 3;
@@ -29,49 +33,51 @@ async function main(): Promise<void> {
     await run(options, log);
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);
-    const code = cause instanceof AppError ? cause.code : "ENGINE_FAILED";
+    const error = cause instanceof AppError ? cause : new AppError("ENGINE_FAILED", message);
     log.error("the engine cannot start", { err: cause });
-    writeSync(options.fds.ready, `${JSON.stringify({ code, message })}\n`);
+    writeSync(options.fds.ready, `${JSON.stringify(error)}\n`);
     process.exit(1);
   }
 }
 
 async function run(options: EngineOptions, log: Log): Promise<void> {
-  const offloads = options.offload ? setOffloads(options.fds.tap) : 0;
-  if (options.offload && offloads === 0) {
-    log.warn("the kernel refuses offloads on the TAP: checksums and segmentation are done in the engine");
-  }
-  const engine = buildEngine(options, log, offloads, (offloads & TUN_F_USO4) !== 0);
-  const { stack, epoll } = engine;
+  const inside = await Inside.enter(options.fds.netns);
+  // All that is left: ports below 1024.
+  limitCapabilities([CAP_NET_BIND_SERVICE]);
+  const offloads = openLink(options, log);
+  const engine = buildEngine(options, { log, offloads, inside, pause: () => loop.pause() });
+  const { stack, epoll, ports } = engine;
 
   let ending = false;
   const end = (why: string): void => {
     if (ending) return;
     ending = true;
     log.info(`the engine ends: ${why}`);
-    stack.tcp.shutdown();
     loop.stop();
     control.close();
+    // The ports are free before anybody can believe that we are gone.
+    ports.close();
+    stack.shutdown();
     removeState(options.stateDirectory);
     process.exit(0);
   };
   const control = new ControlServer(
-    new Map<string, () => unknown>([
+    new Map<string, ControlHandler>([
       ["status", () => statusOf(options, engine, offloads)],
       ["stop", () => void setImmediate(() => end("asked to stop"))],
+      ["ports", () => ({ rules: ports.show() })],
+      ["setPorts", (params) => changePorts(ports, params)],
     ]),
   );
   const watch = new EndWatch(options.watch, epoll, EventKind.Watch);
-  const loop = new Loop(
-    epoll,
-    engine.host,
-    stack,
-    options.fds.tap,
-    () => {
+  const loop = new Loop(epoll, engine.host, stack, options.fds.tap, {
+    watch: () => {
       if (watch.isGone()) end("the container's network namespace is gone");
     },
-    (errno) => end(`the TAP cannot be read any more (errno ${errno})`),
-  );
+    timer: () => ports.scan(),
+    tapLost: (errno) => end(`the TAP cannot be read any more (errno ${errno})`),
+  });
+  inside.onReady = () => stack.insideReady();
   for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT"] as const)
     process.on(signal, () => end(`got ${signal}`));
   process.on("SIGHUP", () => {});
@@ -80,12 +86,29 @@ async function run(options: EngineOptions, log: Log): Promise<void> {
     removeState(options.stateDirectory);
     process.exit(1);
   });
+  await ports.start(options.ports.rules);
   await control.listen(join(options.stateDirectory, "control.sock"));
   keepFromCleaners(options.stateDirectory);
   limitSystemCalls();
   announce(options.fds.ready);
   loop.start();
   log.info("the engine is ready", { offloads });
+}
+
+/** Configures the TAP, if there is one; gives its TUN_F_* bits. */
+function openLink({ fds, offload }: EngineOptions, log: Log): number {
+  const offloads = offload && fds.tap >= 0 ? setOffloads(fds.tap) : 0;
+  if (offload && fds.tap >= 0 && offloads === 0) {
+    log.warn("the kernel refuses offloads on the TAP: checksums and segmentation are done in the engine");
+  }
+  return offloads;
+}
+
+async function changePorts(ports: Ports, params: unknown): Promise<PortsResult> {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the schema has been checked
+  const { action, rules } = params as PortChangeRequest;
+  await ports.change(action, rules);
+  return { rules: ports.show() };
 }
 
 /** Tells the launcher, and waits until it has written down who we are; nobody could find us if it has died instead. */

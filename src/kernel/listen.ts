@@ -20,6 +20,8 @@ export interface ListenOptions {
   readonly device: string | undefined;
   /** Whether the address need not be there yet. */
   readonly freebind: boolean;
+  /** Whether listeners of ours in its way are no hindrance while they are shared too (see `setShared`). */
+  readonly share?: boolean;
   /** Interface index for a link-local address without `device`. */
   readonly scope?: number;
 }
@@ -72,12 +74,19 @@ export function retireListener(fd: number): number {
   return libc.setsockopt(fd, c.SOL_SOCKET, c.SO_ATTACH_FILTER, scratch.address, sockFprog.size);
 }
 
+/**
+ * Whether a listener may be overlapped by others that are shared (SO_REUSEPORT): one for all addresses by one for a
+ * single address, say. Shared for longer than a change takes, programs of the same user could take clients away.
+ */
+export const setShared = (fd: number, on: boolean): number =>
+  setOption(fd, c.SOL_SOCKET, c.SO_REUSEPORT, on ? 1 : 0);
+
 /** Undoes `retireListener`: 0 or -errno. */
 export const reviveListener = (fd: number): number => setOption(fd, c.SOL_SOCKET, c.SO_DETACH_FILTER, 0);
 
 /** Binds to address, port and device. */
 function place(fd: number, options: ListenOptions): number {
-  const { protocol, address, v6, port, device, freebind, scope } = options;
+  const { protocol, address, v6, port, device, freebind, share, scope } = options;
   // Connections of a predecessor may linger on a TCP port. On a UDP port, whoever else sets this too could take
   // datagrams away.
   let result = protocol === c.IPPROTO_TCP ? setOption(fd, c.SOL_SOCKET, c.SO_REUSEADDR, 1) : 0;
@@ -88,6 +97,7 @@ function place(fd: number, options: ListenOptions): number {
       ? setOption(fd, c.IPPROTO_IPV6, c.IPV6_FREEBIND, 1)
       : setOption(fd, c.IPPROTO_IP, c.IP_FREEBIND, 1);
   }
+  if (share === true) result ||= setShared(fd, true);
   if (device !== undefined) result ||= bindToDevice(fd, device);
   const words = address ?? (v6 ? ANY_IPV6 : ANY_IPV4);
   return result || libc.bind(fd, scratch.address, writeSockaddr(scratch.view, 0, words, 0, port, scope ?? 0));

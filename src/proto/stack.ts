@@ -92,6 +92,11 @@ export class Stack {
     else this.udp.listenerEvent(slot, events);
   }
 
+  /** Takes the clients that wait at a TCP listener, before it is closed. */
+  drainListener(slot: ListenerSlot): void {
+    if (this.net.listeners.protocol(slot) === IpProtocol.Tcp) this.#acceptor.drain(slot);
+  }
+
   /** There are sockets in the container's network namespace again (see `Host.openTcp`). */
   insideReady(): void {
     this.splice.insideReady();

@@ -1,0 +1,203 @@
+/** The listening sockets of one engine, on the host and in the container: opening, watching, closing. */
+import { isIpv4 } from "../base/address.ts";
+import * as c from "../ffi/constants.ts";
+import { check } from "../ffi/errno.ts";
+import { close, fcntl } from "../ffi/libc.ts";
+import { Pif } from "../flow/state.ts";
+import type { Listeners, ListenerSlot } from "../forward/listeners.ts";
+import type { PortRule } from "../forward/port-rule.ts";
+import type { Families } from "../forward/port-rules.ts";
+import type { Epoll } from "../kernel/epoll.ts";
+import {
+  adoptListener,
+  type ListenOptions,
+  listenOn,
+  openListener,
+  retireListener,
+  setShared,
+} from "../kernel/listen.ts";
+import { bindToDevice } from "../kernel/socket.ts";
+import { type BindPoint, BindPoints } from "./bind-points.ts";
+import { type HandedIn, type HandedInSocket, inspectHandedIn, serves } from "./handed-in.ts";
+import type { Inside } from "./inside.ts";
+import { EventKind } from "./loop.ts";
+
+export interface ListenSocketsOptions {
+  readonly listeners: Listeners;
+  readonly epoll: Epoll;
+  /** Makes sockets in the container's network namespace; undefined where there are no rules for it. */
+  readonly inside: Inside | undefined;
+  /** Listening sockets have descriptors below this. */
+  readonly fdLimit: number;
+  readonly families: Families;
+  /** Whether sockets may be bound to addresses that are not there yet. */
+  readonly freebind: boolean;
+  /** They stay open for as long as the process lives. */
+  readonly handedIn: readonly HandedInSocket[];
+  /** Accepts the connections that wait at a listener, before it is closed. */
+  readonly drainAccepted: (slot: ListenerSlot) => void;
+}
+
+const EVENTS = c.EPOLLIN | c.EPOLLET;
+
+export class ListenSockets {
+  readonly points = new BindPoints();
+  readonly #options: ListenSocketsOptions;
+  readonly #handedIn: readonly HandedIn[];
+  readonly #used = new Set<number>();
+  /** Whether the kernel does, as far as is known. */
+  #hasIpv6 = true;
+
+  constructor(options: ListenSocketsOptions) {
+    this.#options = options;
+    this.#handedIn = options.handedIn.flatMap((socket) => inspectHandedIn(socket) ?? []);
+    const { listeners, epoll } = options;
+    listeners.onClose = (slot) => {
+      // Closing alone does not end the events of a socket that whoever handed it in has open too.
+      if (this.points.of(slot).handedIn !== undefined) epoll.remove(listeners.fd(slot));
+      this.points.remove(listeners.port(slot), slot);
+    };
+  }
+
+  /** Sockets that were handed in and that no rule has wanted yet. */
+  get unused(): HandedInSocket[] {
+    return this.#options.handedIn.filter(({ fd }) => !this.#used.has(fd));
+  }
+
+  /** Finds out, and tells, whether sockets in the container can be bound to its loopback interface. Throws SysError. */
+  async probeLoopback(): Promise<boolean> {
+    const fd = check(await this.#options.inside!.socket(false, c.IPPROTO_UDP), "socket", "in the container");
+    this.points.hasLoopbackDevice = bindToDevice(fd, "lo") !== -c.EPERM;
+    close(fd);
+    return this.points.hasLoopbackDevice;
+  }
+
+  /** Where a rule listens on a port. @param points those of the rule (BindPoints.ofRule) */
+  pointsAt(points: readonly BindPoint[], rule: PortRule, port: number): readonly BindPoint[] {
+    if (this.#handedIn.length === 0 || rule.pif !== Pif.Host) return points;
+    const { families } = this.#options;
+    const own = this.#handedIn.filter((socket) => serves(socket, rule, port, families));
+    return own.length === 0 ? points : own.map((socket) => this.points.ofHandedIn(socket));
+  }
+
+  /** Calls `visit` for each socket that serves a rule. */
+  forEachSlot(rule: PortRule, visit: (slot: ListenerSlot, port: number) => void): void {
+    const { listeners } = this.#options;
+    const own = this.#handedIn.map((socket) => this.points.ofHandedIn(socket));
+    for (const { slots } of [...this.points.ofRule(rule), ...own]) {
+      if (slots.size < rule.last - rule.first) {
+        for (const [port, slot] of slots) if (listeners.rule(slot) === rule) visit(slot, port);
+        continue;
+      }
+      for (let port = rule.first; port <= rule.last; port++) {
+        const slot = slots.get(port);
+        if (slot !== undefined && listeners.rule(slot) === rule) visit(slot, port);
+      }
+    }
+  }
+
+  /** How many sockets would have to be opened for ports of a rule. */
+  countMissing(rule: PortRule, ports: readonly number[]): number {
+    const points = this.points.ofRule(rule);
+    let count = 0;
+    for (const port of ports) {
+      for (const { slots } of this.pointsAt(points, rule, port)) if (!slots.has(port)) count++;
+    }
+    return count;
+  }
+
+  /** Opens sockets that nobody watches yet: for each port a descriptor or -errno. */
+  async open(point: BindPoint, ports: readonly number[]): Promise<number[]> {
+    const { handedIn, pif } = point;
+    if (handedIn !== undefined) return ports.map(() => adopt(handedIn));
+    if (pif === Pif.Host) return ports.map((port) => this.#bind(point, port, openListener));
+    const fds = await this.#openInside(point, ports.length);
+    return ports.map((port, i) => {
+      const fd = this.#limited(fds[i]);
+      return fd < 0 ? fd : this.#bind(point, port, (options) => listenOn(fd, options));
+    });
+  }
+
+  /**
+   * Lets clients of an open socket in: its slot. Owns the descriptor from here on. Throws SysError.
+   */
+  register(point: BindPoint, port: number, fd: number, rule: PortRule): ListenerSlot {
+    const { listeners, epoll } = this.#options;
+    const slot = listeners.add(fd, port, rule);
+    this.points.add(point, port, slot);
+    if (point.handedIn !== undefined) this.#used.add(point.handedIn.fd);
+    const result = epoll.add(fd, EVENTS, EventKind.Listener, slot);
+    if (result < 0) listeners.retire(slot);
+    check(result, "epoll_ctl", "listener");
+    return slot;
+  }
+
+  /** Lets nobody new in; what has come in stays. */
+  retire(slot: ListenerSlot): void {
+    const { listeners, epoll, drainAccepted } = this.#options;
+    if (listeners.protocol(slot) === c.IPPROTO_TCP) {
+      // The filter would stay on a socket that is not ours alone.
+      if (this.points.of(slot).handedIn === undefined) retireListener(listeners.fd(slot));
+      else epoll.remove(listeners.fd(slot));
+      drainAccepted(slot);
+    }
+    listeners.retire(slot);
+  }
+
+  /** Closes all sockets, whoever uses them. */
+  close(): void {
+    for (const slot of this.points.slots()) close(this.#options.listeners.fd(slot));
+  }
+
+  async #openInside(point: BindPoint, count: number): Promise<number[]> {
+    const inside = this.#options.inside!;
+    const fds = await Promise.all(
+      Array.from({ length: count }, () => inside.socket(this.#isV6(point), point.protocol)),
+    );
+    if (fds[0] !== -c.EAFNOSUPPORT || !this.#hasIpv6) return fds;
+    this.#hasIpv6 = false;
+    return this.#openInside(point, count);
+  }
+
+  /** Opens one port: its descriptor or -errno. */
+  #bind(point: BindPoint, port: number, open: (options: ListenOptions) => number): number {
+    const { protocol, address, device } = point;
+    const { freebind } = this.#options;
+    // One for another address may be on its way out, or carry what is left of flows.
+    const others = this.#othersOn(point, port);
+    const share = others.length > 0;
+    for (const fd of others) setShared(fd, true);
+    const fd = open({ protocol, address, v6: this.#isV6(point), port, device, freebind, share });
+    for (const other of others) setShared(other, false);
+    if (share && fd >= 0) setShared(fd, false);
+    return this.#limited(fd);
+  }
+
+  /** The family of a point's sockets. */
+  #isV6({ address }: BindPoint): boolean {
+    return address === undefined ? this.#hasIpv6 : !isIpv4(address);
+  }
+
+  /** Our sockets on the same port elsewhere. */
+  #othersOn(point: BindPoint, port: number): number[] {
+    const fds: number[] = [];
+    this.points.forEach(point.pif, point.protocol, (other) => {
+      const slot = other.slots.get(port);
+      if (slot !== undefined) fds.push(this.#options.listeners.fd(slot));
+    });
+    return fds;
+  }
+
+  /** The kernel gives the lowest descriptor that is free: one beyond the limit means that all below are in use. */
+  #limited(fd: number): number {
+    if (fd < this.#options.fdLimit) return fd;
+    close(fd);
+    return -c.EMFILE;
+  }
+}
+
+/** A descriptor of our own for a socket that was handed in. */
+function adopt({ fd, protocol, address }: HandedIn): number {
+  const own = fcntl(fd, c.F_DUPFD_CLOEXEC, 0);
+  return own < 0 ? own : adoptListener(own, protocol, address === undefined || !isIpv4(address));
+}

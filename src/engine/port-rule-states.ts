@@ -1,0 +1,59 @@
+/** The rules of a container as they are in force, and what becomes of them by a change. */
+import { formatIp } from "../base/address.ts";
+import { AppError } from "../base/errors.ts";
+import type { PortAction } from "../config/control-types.ts";
+import type { PortRuleOptions } from "../config/options.ts";
+import { portOption, printPortRule } from "../config/port-spec.ts";
+import type { Address } from "../forward/address-rules.ts";
+import type { PortRule } from "../forward/port-rule.ts";
+import type { Families } from "../forward/port-rules.ts";
+import { toPortRules } from "./port-rules-from-options.ts";
+
+export interface PortRuleState {
+  readonly options: PortRuleOptions;
+  readonly rule: PortRule;
+  /** Ports that could not be had when they were tried last, with a positive errno. */
+  readonly failures: Map<number, number>;
+}
+
+/**
+ * The rules behind a change; those that stay are the same objects. Throws AppError (USAGE) for rules that cannot work
+ * together, and for one to delete that is not there.
+ */
+export function changeRules(
+  current: readonly PortRuleState[],
+  action: PortAction,
+  changes: readonly PortRuleOptions[],
+  families: Families,
+): PortRuleState[] {
+  if (action === "del") return withoutRules(current, changes, families);
+  const wanted = action === "set" ? changes : [...current.map(({ options }) => options), ...changes];
+  const known = new Map(current.map((state) => [keyOf(state.rule), state]));
+  return toPortRules(wanted, families).map((rule, i) => {
+    return known.get(keyOf(rule)) ?? { options: wanted[i], rule, failures: new Map<number, number>() };
+  });
+}
+
+function withoutRules(
+  current: readonly PortRuleState[],
+  changes: readonly PortRuleOptions[],
+  families: Families,
+): PortRuleState[] {
+  const left = new Map(current.map((state) => [keyOf(state.rule), state]));
+  for (const [i, rule] of toPortRules(changes, families).entries()) {
+    if (left.delete(keyOf(rule))) continue;
+    const words = `${portOption(changes[i])} ${printPortRule(changes[i])}`;
+    throw new AppError("USAGE", `there is no rule ${words}; "bucatini ports" shows those there are`);
+  }
+  return [...left.values()];
+}
+
+const addressKey = (address: Address | undefined): string =>
+  address === undefined ? "*" : formatIp(address);
+
+/** Equal for rules that mean the same. */
+function keyOf(rule: PortRule): string {
+  const { pif, protocol, listen, device, first, last, target, targetFirst, weak, scan } = rule;
+  const ends = [addressKey(listen), device ?? "", first, last, addressKey(target), targetFirst];
+  return [pif, protocol, ...ends, weak, scan].join(" ");
+}

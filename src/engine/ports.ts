@@ -1,0 +1,300 @@
+/**
+ * The forwarded ports of one container: its rules, and a listening socket for each port of theirs. Changes are made
+ * one after the other; each is checked whole and opened whole before anything of it is in force.
+ */
+import { readdirSync } from "node:fs";
+import { AppError } from "../base/errors.ts";
+import type { PortAction, PortRuleStatus, PortState } from "../config/control-types.ts";
+import type { PortOptions, PortRuleOptions } from "../config/options.ts";
+import { AF_NETLINK, EPOLLIN, F_DUPFD_CLOEXEC, NETLINK_SOCK_DIAG, SOCK_RAW } from "../ffi/constants.ts";
+import { check } from "../ffi/errno.ts";
+import { close, fcntl } from "../ffi/libc.ts";
+import { Pif } from "../flow/state.ts";
+import type { ListenerSlot } from "../forward/listeners.ts";
+import type { PortRule } from "../forward/port-rule.ts";
+import { SockDiag } from "../kernel/sock-diag.ts";
+import { openInterval, takeExpirations } from "../kernel/timer.ts";
+import type { Log } from "../log/logger.ts";
+import { ListenSockets, type ListenSocketsOptions } from "./listen-sockets.ts";
+import { EventKind } from "./loop.ts";
+import { type Pause, PortChange, SLICE } from "./port-change.ts";
+import { describeFailures, portError } from "./port-errors.ts";
+import { changeRules, type PortRuleState } from "./port-rule-states.ts";
+import { PortScan } from "./port-scan.ts";
+
+export interface PortsOptions extends Omit<ListenSocketsOptions, "freebind"> {
+  readonly policy: PortOptions;
+  readonly log: Log;
+  /** Lets packets have a turn in the middle of long work, once they flow. */
+  readonly pause: Pause;
+}
+
+/** So that a port appears, and disappears, within a second. */
+const SCAN_MS = 750;
+/** Descriptors that listening sockets leave to connections: so many, or a quarter where there are few. */
+const CONNECTION_FDS = 1024;
+/** So few sockets are just opened: how many descriptors are left is not worth finding out. */
+const FEW = 64;
+
+export class Ports {
+  readonly #options: PortsOptions;
+  readonly #sockets: ListenSockets;
+  /** Listening sockets have descriptors below this. */
+  readonly #fdLimit: number;
+  #rules: readonly PortRuleState[] = [];
+  /** What was asked for last; it ends after all before it. */
+  #last: Promise<unknown> = Promise.resolve();
+  /** Whether packets flow, so that long work has to let them through. */
+  #isRunning = false;
+  /** Tells who listens on either side; undefined before the first automatic rule. */
+  #scan: PortScan | undefined;
+  #isRescanning = false;
+  /** Whether automatic rules have to be compared with what the last look at listeners has found. */
+  #isScanNew = false;
+  /** Whether it is known how sockets in the container are kept to its loopback. */
+  #isProbed = false;
+  #timer = -1;
+
+  constructor(options: PortsOptions) {
+    this.#options = options;
+    this.#fdLimit = options.fdLimit - Math.min(CONNECTION_FDS, Math.floor(options.fdLimit / 4));
+    this.#sockets = new ListenSockets({
+      ...options,
+      fdLimit: this.#fdLimit,
+      freebind: options.policy.freebind,
+    });
+  }
+
+  /** Opens the ports that the engine starts with. Throws AppError or SysError; then the engine cannot start. */
+  async start(rules: readonly PortRuleOptions[]): Promise<void> {
+    await this.change("set", rules);
+    this.#isRunning = true;
+    const { unused } = this.#sockets;
+    if (unused.length === 0) return;
+    const names = unused.map(({ fd, name }) => `${name === "" ? "unnamed" : name} (descriptor ${fd})`);
+    this.#options.log.warn(`no rule wants sockets that were handed in: ${names.join(", ")}`);
+  }
+
+  /**
+   * Adds rules, deletes equal ones, or puts them in the place of all. When it fails nothing has changed. Established
+   * flows go on. Throws AppError (USAGE, PORT_IN_USE, PORT_FORBIDDEN, PORT_LIMIT) or SysError.
+   */
+  change(action: PortAction, rules: readonly PortRuleOptions[]): Promise<void> {
+    return this.#inTurn(() => this.#replace(changeRules(this.#rules, action, rules, this.#options.families)));
+  }
+
+  /** The rules in force and what has come of them. */
+  show(): PortRuleStatus[] {
+    return this.#rules.map((state) => {
+      let open = 0;
+      this.#sockets.forEachSlot(state.rule, () => open++);
+      const last = [...state.failures].at(-1);
+      const error = last === undefined ? undefined : portError(state.rule, ...last);
+      return {
+        ...state.options,
+        state: stateOf(state, open),
+        open,
+        ...(error !== undefined && { error: { code: error.code, port: last![0], message: error.message } }),
+      };
+    });
+  }
+
+  /** To be called when the timer with which automatic rules are looked after has run out. */
+  scan(): void {
+    takeExpirations(this.#timer);
+    if (this.#isRescanning) return;
+    const hasFailed = this.#rules.some(({ rule, failures }) => rule.scan && failures.size > 0);
+    if (!hasFailed && !this.#isScanNew && !this.#scan!.hasChanged()) return;
+    this.#isRescanning = true;
+    void this.#inTurn(() => this.#rescan());
+    // Promises go on in Node.
+    void this.#options.pause();
+  }
+
+  /** Closes all sockets; flows that use them cannot go on. */
+  close(): void {
+    this.#sockets.close();
+    if (this.#timer >= 0) close(this.#timer);
+  }
+
+  /** Does one thing after the other. */
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const result = this.#last.then(work);
+    this.#last = result.catch(() => {});
+    return result;
+  }
+
+  /** Goes over to other rules. Throws AppError or SysError; then everything is as before. */
+  async #replace(next: readonly PortRuleState[]): Promise<void> {
+    const current = new Set(this.#rules);
+    const stay = new Set(next);
+    await this.#prepare(next);
+    const added = next
+      .filter((state) => !current.has(state))
+      .map((state) => ({ ...state, ports: this.#portsOf(state.rule) }));
+    this.#reserve(added);
+    const change = this.#newChange();
+    try {
+      for (const rule of added) await openAll(change, rule);
+      await change.commit();
+    } catch (cause) {
+      await change.rollBack();
+      throw cause;
+    }
+    this.#rules = next;
+    for (const { rule, failures } of added) this.#warn(rule, failures);
+    const leaving: ListenerSlot[] = [];
+    for (const state of current) {
+      if (!stay.has(state)) this.#sockets.forEachSlot(state.rule, (slot) => leaving.push(slot));
+    }
+    await this.#retire(leaving);
+    this.#sockets.points.prune();
+    this.#setTimer();
+  }
+
+  /** Gets ready what rules need besides sockets. */
+  async #prepare(rules: readonly PortRuleState[]): Promise<void> {
+    if (rules.some(({ rule }) => rule.pif === Pif.Splice)) await this.#probeLoopback();
+    if (!rules.some(({ rule }) => rule.scan)) return;
+    this.#scan ??= await this.#openScan();
+    this.#readScan();
+  }
+
+  async #probeLoopback(): Promise<void> {
+    const { inside, log } = this.#options;
+    if (inside === undefined) throw new AppError("USAGE", "without the bypass there are no ports of the container");
+    if (this.#isProbed) return;
+    this.#isProbed = true;
+    if (await this.#sockets.probeLoopback()) return;
+    log.warn("this kernel binds to no interface without privilege: -T and -U listen on 127.0.0.1 and ::1 only");
+  }
+
+  async #openScan(): Promise<PortScan> {
+    const { inside, families, policy } = this.#options;
+    const fd = await inside!.open(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG);
+    return new PortScan({
+      host: SockDiag.open(),
+      container: new SockDiag(check(fd, "socket", "sock_diag in the container")),
+      families,
+      hostLoopbackToContainer: policy.hostLoopbackToContainer || policy.spliceOnly,
+    });
+  }
+
+  /** The ports that a rule wants at present. */
+  #portsOf(rule: PortRule): number[] {
+    const ports: number[] = [];
+    for (let port = rule.first; port <= rule.last; port++) {
+      if (!rule.scan || this.#scan!.isListening(rule, port)) ports.push(port);
+    }
+    return ports;
+  }
+
+  /** Makes sure of the descriptors that rules need. Throws AppError (PORT_LIMIT). */
+  #reserve(added: readonly (PortRuleState & { ports: readonly number[] })[]): void {
+    let needed = 0;
+    for (const { rule, ports } of added) needed += this.#sockets.countMissing(rule, ports);
+    if (needed <= FEW) return;
+    const open = readdirSync("/proc/self/fd").length;
+    const free = Math.max(0, this.#fdLimit - open);
+    if (needed > free) {
+      const limit = this.#options.fdLimit + needed - free;
+      throw new AppError(
+        "PORT_LIMIT",
+        `these ports need ${needed} open files, and ${free} are left: forward fewer, or raise the limit ` +
+          `to ${limit} or more (ulimit -n, LimitNOFILE=)`,
+        { details: { needed, free } },
+      );
+    }
+    // The kernel makes room for descriptors by doubling, and waits each time; so it does it once.
+    const last = fcntl(0, F_DUPFD_CLOEXEC, open + needed);
+    if (last >= 0) close(last);
+  }
+
+  /** Opens and closes ports of automatic rules as others have done on the other side. */
+  async #rescan(): Promise<void> {
+    this.#readScan();
+    const hasChanged = this.#isScanNew;
+    this.#isScanNew = false;
+    const change = this.#newChange();
+    const gone: ListenerSlot[] = [];
+    const fresh: [PortRule, Map<number, number>][] = [];
+    for (const { rule, failures } of this.#rules) {
+      if (!rule.scan) continue;
+      const before = new Map(failures);
+      const missing = hasChanged ? this.#compare(rule, gone) : [...failures.keys()];
+      failures.clear();
+      await change.open(rule, missing, (port, errno) => failures.set(port, errno));
+      const others = [...failures].filter(([port, errno]) => before.get(port) !== errno);
+      if (others.length > 0) fresh.push([rule, new Map(others)]);
+    }
+    await change.commit();
+    for (const [rule, failures] of fresh) this.#warn(rule, failures);
+    await this.#retire(gone);
+  }
+
+  /** Ports that an automatic rule wants and does not have; adds what it has and does not want to `gone`. */
+  #compare(rule: PortRule, gone: ListenerSlot[]): number[] {
+    const wanted = new Set(this.#portsOf(rule));
+    const open = new Set<number>();
+    this.#sockets.forEachSlot(rule, (slot, port) => {
+      open.add(port);
+      if (!wanted.has(port)) gone.push(slot);
+    });
+    return [...wanted].filter((port) => !open.has(port));
+  }
+
+  /** Looks who listens on either side. */
+  #readScan(): void {
+    if (this.#scan!.read(this.#sockets.points)) this.#isScanNew = true;
+  }
+
+  #newChange(): PortChange {
+    return new PortChange(this.#sockets, this.#options.listeners, () => this.#pause());
+  }
+
+  async #pause(): Promise<void> {
+    if (this.#isRunning) await this.#options.pause();
+  }
+
+  /** Closes sockets; who has come in stays. */
+  async #retire(slots: readonly ListenerSlot[]): Promise<void> {
+    for (const [i, slot] of slots.entries()) {
+      if (i > 0 && i % SLICE === 0) await this.#pause();
+      this.#sockets.retire(slot);
+    }
+  }
+
+  #warn(rule: PortRule, failures: ReadonlyMap<number, number>): void {
+    if (failures.size > 0) this.#options.log.warn(describeFailures(rule, failures));
+  }
+
+  /** Looks after automatic rules as long as there are any. */
+  #setTimer(): void {
+    const isNeeded = this.#rules.some(({ rule }) => rule.scan);
+    if (isNeeded && this.#timer < 0) {
+      this.#timer = openInterval(SCAN_MS);
+      check(this.#options.epoll.add(this.#timer, EPOLLIN, EventKind.Timer, 0), "epoll_ctl", "timer");
+    } else if (!isNeeded && this.#timer >= 0) {
+      close(this.#timer);
+      this.#timer = -1;
+    }
+  }
+}
+
+/** Opens the ports of a new rule. Throws AppError when it cannot do without those that cannot be had. */
+async function openAll(
+  change: PortChange,
+  { rule, failures, ports }: PortRuleState & { ports: readonly number[] },
+): Promise<void> {
+  await change.open(rule, ports, (port, errno) => {
+    if (!rule.weak) throw portError(rule, port, errno);
+    failures.set(port, errno);
+  });
+  const [first] = failures;
+  if (first !== undefined && failures.size === ports.length && !rule.scan) throw portError(rule, ...first);
+}
+
+function stateOf({ rule, failures }: PortRuleState, open: number): PortState {
+  if (failures.size > 0) return open === 0 ? "failed" : "partial";
+  return open === 0 && rule.scan ? "waiting" : "listening";
+}
