@@ -2,19 +2,28 @@
 import type { PortsResult } from "../config/control-types.ts";
 import { portOption, printPortRule } from "../config/port-spec.ts";
 import { requestEngine } from "../runtime/control-client.ts";
+import { nameHolder } from "../runtime/port-holder.ts";
+import type { FoundEngine } from "../runtime/state-directory.ts";
 import { findEngine, onlyEngine } from "./find-engine.ts";
 import type { PortsRequest } from "./options.ts";
 import { print, table } from "./output.ts";
 
 export async function ports({ engine: name, change, json }: PortsRequest): Promise<number> {
   const engine = name === undefined ? onlyEngine() : findEngine(name);
-  const answer = await (change === undefined
-    ? requestEngine(engine, "ports")
-    : requestEngine(engine, "setPorts", change));
+  const answer = await request(engine, change);
   if (json) print(JSON.stringify(answer, null, 2));
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the engine is one of ours
   else if (change === undefined) print(table([HEADER, ...rows(answer as PortsResult)]));
   return 0;
+}
+
+async function request(engine: FoundEngine, change: PortsRequest["change"]): Promise<unknown> {
+  if (change === undefined) return requestEngine(engine, "ports");
+  try {
+    return await requestEngine(engine, "setPorts", change);
+  } catch (error) {
+    throw nameHolder(error);
+  }
 }
 
 const HEADER = ["RULE", "STATE", "OPEN", "PROBLEM"];

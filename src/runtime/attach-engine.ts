@@ -9,6 +9,7 @@ import type { Netns } from "../kernel/namespace.ts";
 import { childPipe } from "./child-pipe.ts";
 import { parseError } from "./engine-process.ts";
 import { installedFile } from "./installation.ts";
+import { nameHolder } from "./port-holder.ts";
 import { launch, type Launched, type LaunchRequest } from "./launch.ts";
 import { hasSysAdmin } from "./process-info.ts";
 import { isEngineState } from "./state-directory.ts";
@@ -35,6 +36,18 @@ export async function launchEngine(
   request: LaunchRequest,
   netns: Netns,
   userNamespace?: string,
+): Promise<Launched> {
+  try {
+    return await launchWithPrivilege(request, netns, userNamespace);
+  } catch (error) {
+    throw nameHolder(error);
+  }
+}
+
+async function launchWithPrivilege(
+  request: LaunchRequest,
+  netns: Netns,
+  userNamespace: string | undefined,
 ): Promise<Launched> {
   if (userNamespace === undefined && hasSysAdmin()) return launch(request, netns);
   const fd = userNamespace === undefined ? openUserNamespace(netns) : openUserNamespacePath(userNamespace);
