@@ -78,6 +78,16 @@ test("listeners take turns: one with many clients does not keep the others waiti
   expect(flows()).toHaveLength(101);
 });
 
+test("a listener that is about to be closed gives all its clients at once", () => {
+  const slot = listen(8080);
+  arrive(slot, 100);
+  acceptor.drain(slot);
+  expect([waiting(slot), flows().length]).toEqual([0, 100]);
+  net.listeners.retire(slot);
+  acceptor.service();
+  expect(acceptor.isBusy).toBe(false);
+});
+
 test("an event that comes again while the listener has its turn ahead counts once", () => {
   const slot = listen(8080);
   arrive(slot, 1);
