@@ -65,8 +65,7 @@ export function portOptions(parsed: ParsedArguments, ephemeral: PortRange): Port
     rules: portRules(parsed, ephemeral),
     splice: !values.has("no-splice"),
     spliceOnly: values.has("splice-only"),
-    // Without a TAP the container has no other address.
-    hostLoopbackToContainer: values.has("host-lo-to-ns-lo") || values.has("splice-only"),
+    hostLoopbackToContainer: values.has("host-lo-to-ns-lo"),
     freebind: values.has("freebind"),
   };
 }
