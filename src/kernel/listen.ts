@@ -6,7 +6,7 @@ import * as libc from "../ffi/libc-socket.ts";
 import { scratch } from "../ffi/memory.ts";
 import { sockFprog } from "../ffi/structs.ts";
 import { JUMP_IF_ANY_BIT, LOAD_BYTE, RETURN, writeProgram } from "./filter-program.ts";
-import { bindToDevice, setOption, writeSockaddr } from "./socket.ts";
+import { bindToDevice, prepareTcp, setOption, writeSockaddr } from "./socket.ts";
 
 export interface ListenOptions {
   /** An IP protocol number: TCP or UDP. */
@@ -105,7 +105,8 @@ function place(fd: number, options: ListenOptions): number {
 
 /** Starts to listen; datagrams come with the address they were sent to and, where the kernel has them, as trains. */
 function receive(fd: number, protocol: number, v6: boolean): number {
-  if (protocol === c.IPPROTO_TCP) return libc.listen(fd, BACKLOG);
+  // Connections inherit the options of their listener, which saves a call for each of them.
+  if (protocol === c.IPPROTO_TCP) return libc.listen(prepareTcp(fd), BACKLOG);
   setOption(fd, c.IPPROTO_UDP, c.UDP_GRO, 1);
   const result = setOption(fd, c.IPPROTO_IP, c.IP_RECVERR, 1) || setOption(fd, c.IPPROTO_IP, c.IP_PKTINFO, 1);
   if (!v6) return result;

@@ -81,15 +81,15 @@ export function localAddress(fd: number, words: Uint32Array, at: number): number
 }
 
 /**
- * Takes a connection from a listening socket, non-blocking, with TCP_NODELAY. Stores the peer's address and, in the
- * word behind it, the port. Should we be killed, the peer sees a reset.
+ * Takes a connection from a listening socket, non-blocking, with the options that its listener has (kernel/listen.ts).
+ * Stores the peer's address and, in the word behind it, the port.
  */
 export function accept(fd: number, words: Uint32Array, at: number): number {
   scratch.view.setInt32(LENGTH_AT, sockaddrIn6.size, true);
   const result = libc.accept4(fd, scratch.address, scratch.address + LENGTH_AT, FLAGS);
   if (result < 0) return result;
   words[at + 4] = readSockaddr(scratch.view, 0, words, at);
-  return prepareTcp(result);
+  return result;
 }
 
 /** Binds to an interface by name (SO_BINDTODEVICE); unprivileged since Linux 5.7. */

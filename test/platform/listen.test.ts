@@ -69,6 +69,7 @@ describe.each(FAMILIES)("$name", ({ v6, loopback }) => {
     expect([oursPort(key, 0), endpointPort(key, 0)]).toEqual([portOf(fd), portOf(client)]);
     expect(getOption(accepted, c.IPPROTO_TCP, c.TCP_NODELAY)).toBe(1);
     expect(getOption(accepted, c.SOL_SOCKET, c.SO_OOBINLINE)).toBe(1);
+    expect(getOption(accepted, c.SOL_SOCKET, c.SO_LINGER)).toBe(1);
   });
 
   test("a port that somebody listens on is refused", () => {
