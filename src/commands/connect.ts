@@ -10,6 +10,7 @@ import { launchEngine } from "../runtime/attach-engine.ts";
 import { Cleanup } from "../runtime/cleanup.ts";
 import { stopEngine } from "../runtime/control-client.ts";
 import type { Launched } from "../runtime/launch.ts";
+import { handedInSockets } from "../runtime/handed-in.ts";
 import { claimAfterLeaving } from "../runtime/leaving-engines.ts";
 import { removeStateDirectory, type EngineTarget } from "../runtime/state-directory.ts";
 import { netnsPath, openPathTarget, openProcessTarget } from "../runtime/target.ts";
@@ -55,6 +56,7 @@ export async function connect<Result>(
     const request = {
       engine,
       network,
+      listeners: handedInSockets(),
       dnsForward,
       watch,
       foreground,

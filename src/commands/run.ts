@@ -10,6 +10,7 @@ import { Cleanup } from "../runtime/cleanup.ts";
 import { createContainer } from "../runtime/container.ts";
 import { waitForEnd } from "../runtime/control-client.ts";
 import { writeResolvConf } from "../runtime/resolv-conf.ts";
+import { handedInSockets } from "../runtime/handed-in.ts";
 import { claimAfterLeaving } from "../runtime/leaving-engines.ts";
 import { removeStateDirectory, type FoundEngine } from "../runtime/state-directory.ts";
 import { openProcessTarget } from "../runtime/target.ts";
@@ -56,6 +57,7 @@ export async function run({ network, name, logFile, command, hostname }: RunRequ
     const request = {
       engine: running,
       network,
+      listeners: handedInSockets(),
       dnsForward: resolvers,
       watch,
       foreground: false,

@@ -129,6 +129,12 @@ export const DEFAULT_NETWORK: NetworkOptions = {
   logLevel: "info",
 };
 
+/** An open descriptor that we were started with, and what it is called (LISTEN_FDNAMES). */
+export interface HandedInSocket {
+  fd: number;
+  name: string;
+}
+
 /** Descriptors the engine is born with. */
 export interface EngineFds {
   /** The TAP inside the container's network namespace, not yet configured for offloads; -1 where there is none. */
@@ -143,6 +149,8 @@ export interface EngineFds {
   ready: number;
   /** Where the log goes. */
   log: number;
+  /** Sockets that are bound already (see runtime/handed-in.ts). */
+  listeners: HandedInSocket[];
 }
 
 /** Rules of forwarding; see forward/address-rules.ts for their meaning. Addresses as text. */

@@ -8,6 +8,7 @@ import { AppError, errorCode } from "../base/errors.ts";
 import type { Netns } from "../kernel/namespace.ts";
 import { childPipe } from "./child-pipe.ts";
 import { parseError } from "./engine-process.ts";
+import { numbered } from "./handed-in.ts";
 import { installedFile } from "./installation.ts";
 import { nameHolder } from "./port-holder.ts";
 import { launch, type Launched, type LaunchRequest } from "./launch.ts";
@@ -18,6 +19,7 @@ import { requireTool } from "./tools.ts";
 
 /** Descriptors of the second launcher; its own stderr is for what keeps it from starting. */
 export const LAUNCHER_FDS = { userNamespace: 3, netns: 4, request: 5, result: 6, stderr: 7 } as const;
+const FIRST_LISTENER_FD = 8;
 /** Its result when it did not get the privilege it was started for. */
 export const NO_PRIVILEGE = { noPrivilege: true } as const;
 
@@ -90,15 +92,17 @@ async function launchInside(
   credentials: readonly string[],
 ): Promise<Launched | undefined> {
   const enter = [`--user=/proc/self/fd/${LAUNCHER_FDS.userNamespace}`, ...credentials, "--"];
+  const given = request.listeners.map(({ fd }) => fd);
   const child = spawn(requireTool("nsenter"), [...enter, process.execPath, installedFile("launcher.cjs")], {
     cwd: "/",
     env: { UV_THREADPOOL_SIZE: "1" },
-    stdio: ["ignore", "ignore", "pipe", userNamespace, netns.fd, "pipe", "pipe", 2],
+    stdio: ["ignore", "ignore", "pipe", userNamespace, netns.fd, "pipe", "pipe", 2, ...given],
   });
   const input = childPipe(child, LAUNCHER_FDS.request);
   // A launcher that dies early is reported by the end of its result.
   input.on("error", () => {});
-  const job: InnerJob = { request, netnsPath: netns.path };
+  const listeners = numbered(request.listeners, FIRST_LISTENER_FD);
+  const job: InnerJob = { request: { ...request, listeners }, netnsPath: netns.path };
   input.end(JSON.stringify(job));
   const { result, errors } = await collect(child);
   if (result === JSON.stringify(NO_PRIVILEGE)) return undefined;

@@ -7,11 +7,13 @@ import { VERSION } from "../config/generated/version.ts";
 import type { EngineFds, EngineOptions } from "../config/options.ts";
 import { childPipe } from "./child-pipe.ts";
 import { ENGINE_CAPABILITIES, forbidNewPrivileges, limitCapabilities } from "../kernel/caps.ts";
+import { numbered } from "./handed-in.ts";
 import { installedFile } from "./installation.ts";
 
-/** Descriptors as the engine sees them; 3 brings its options, up to end of file. */
-const FDS: EngineFds = { tap: 4, hostNetlink: 5, containerNetlink: 6, netns: 7, ready: 8, log: 9 };
+/** Numbers that the engine's descriptors have there; 3 brings its options, up to end of file. */
+const FDS = { tap: 4, hostNetlink: 5, containerNetlink: 6, netns: 7, ready: 8, log: 9 };
 const OPTIONS_FD = 3;
+const FIRST_LISTENER_FD = 10;
 
 /** Engines keep little garbage; small young generations and one helper thread keep their memory low. */
 const NODE_OPTIONS = ["--max-semi-space-size=1", "--v8-pool-size=1", "--stack-trace-limit=30"];
@@ -92,20 +94,23 @@ export async function startEngine<Recorded>(
   foreground: boolean,
   record: (pid: number) => Recorded,
 ): Promise<Recorded> {
-  const { tap, hostNetlink, containerNetlink, netns, log } = resources;
   // Everything else that takes privilege is done. The engine inherits this and cannot regain more.
   limitCapabilities(ENGINE_CAPABILITIES);
   forbidNewPrivileges();
+  const { tap, hostNetlink, containerNetlink, netns, log, listeners } = resources;
+  const own = ["ignore", "ignore", log, "pipe"] as const;
+  const inside = [tap < 0 ? ("ignore" as const) : tap, hostNetlink, containerNetlink, netns] as const;
+  const given = listeners.map(({ fd }) => fd);
   const child = spawn(process.execPath, [...NODE_OPTIONS, installedFile("engine.cjs")], {
     argv0: "bucatini-engine",
     cwd: "/",
     env: ENVIRONMENT,
     detached: !foreground,
     // What Node itself prints when it gives up belongs into the log.
-    stdio: ["ignore", "ignore", log, "pipe", tap, hostNetlink, containerNetlink, netns, "pipe", log],
+    stdio: [...own, ...inside, "pipe", log, ...given],
   });
   try {
-    const document: EngineOptions = { ...options, fds: FDS };
+    const document: EngineOptions = { ...options, fds: descriptors(resources) };
     const input = childPipe(child, OPTIONS_FD);
     const output = childPipe(child, FDS.ready);
     // An engine that dies early is reported by the end of `output`.
@@ -123,6 +128,13 @@ export async function startEngine<Recorded>(
     throw error;
   }
 }
+
+/** Descriptors as the engine sees them. */
+const descriptors = ({ tap, listeners }: EngineResources): EngineFds => ({
+  ...FDS,
+  tap: tap < 0 ? tap : FDS.tap,
+  listeners: numbered(listeners, FIRST_LISTENER_FD),
+});
 
 /** Resolves when the engine has written "ready"; rejects with its error, its end, or after a time. */
 function ready(child: ChildProcess, output: Readable, directory: string): Promise<void> {

@@ -13,6 +13,7 @@ import {
   DEFAULT_PENDING_BYTES,
   type AdvertiseOptions,
   type EngineOptions,
+  type HandedInSocket,
   type NetworkOptions,
   type RuleOptions,
   type WatchOptions,
@@ -40,6 +41,8 @@ export interface LaunchRequest {
   watch: WatchOptions;
   /** Instead of engine.log in the state directory. */
   logFile?: string;
+  /** Sockets for the engine that are bound already. */
+  listeners: HandedInSocket[];
   /** The engine stays with its caller and logs to stderr unless `logFile` is given. */
   foreground: boolean;
 }
@@ -96,6 +99,7 @@ export async function launch(request: LaunchRequest, netns: Netns, stderr = 2): 
         containerNetlink: containerNetlink.fd,
         netns: netns.fd,
         log,
+        listeners: request.listeners,
       },
       request.foreground,
       (pid) =>
