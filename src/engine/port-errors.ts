@@ -87,6 +87,7 @@ function explain(rule: PortRule, port: number, errno: number): { code: ErrorCode
 }
 
 function needsPrivilege({ pif }: PortRule, port: number): string {
-  const where = pif === Pif.Host ? "" : " in the container";
-  return `it is privileged; sysctl net.ipv4.ip_unprivileged_port_start=${port}${where} allows it`;
+  const allow = `it is privileged; sysctl net.ipv4.ip_unprivileged_port_start=${port}`;
+  if (pif !== Pif.Host) return `${allow} in the container allows it`;
+  return `${allow} allows it, or systemd opens it: README.md, "Ports below 1024"`;
 }
