@@ -132,15 +132,19 @@ export class ListenSockets {
     return slot;
   }
 
-  /** Lets nobody new in; what has come in stays. */
+  /** Lets nobody new in at a TCP listener; who is coming in still does, until it is closed. */
+  stop(slot: ListenerSlot): void {
+    const { listeners, epoll } = this.#options;
+    if (listeners.protocol(slot) !== c.IPPROTO_TCP) return;
+    // A filter would stay on a socket that is not ours alone.
+    if (this.points.of(slot).handedIn === undefined) retireListener(listeners.fd(slot));
+    else epoll.remove(listeners.fd(slot));
+  }
+
+  /** Closes a listener. Connections that wait are accepted; a UDP socket stays for the flows that use it. */
   retire(slot: ListenerSlot): void {
-    const { listeners, epoll, drainAccepted } = this.#options;
-    if (listeners.protocol(slot) === c.IPPROTO_TCP) {
-      // The filter would stay on a socket that is not ours alone.
-      if (this.points.of(slot).handedIn === undefined) retireListener(listeners.fd(slot));
-      else epoll.remove(listeners.fd(slot));
-      drainAccepted(slot);
-    }
+    const { listeners, drainAccepted } = this.#options;
+    if (listeners.protocol(slot) === c.IPPROTO_TCP) drainAccepted(slot);
     listeners.retire(slot);
   }
 

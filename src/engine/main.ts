@@ -74,7 +74,7 @@ async function run(options: EngineOptions, log: Log): Promise<void> {
     watch: () => {
       if (watch.isGone()) end("the container's network namespace is gone");
     },
-    timer: () => ports.scan(),
+    timer: (index) => ports.timer(index),
     tapLost: (errno) => end(`the TAP cannot be read any more (errno ${errno})`),
   });
   inside.onReady = () => stack.insideReady();

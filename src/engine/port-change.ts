@@ -73,6 +73,7 @@ export class PortChange {
   async rollBack(): Promise<void> {
     for (const [i, { slot, fd }] of this.#opened.entries()) {
       if (i > 0 && i % SLICE === 0) await this.#pause();
+      if (slot >= 0) this.#sockets.stop(slot);
       if (slot >= 0) this.#sockets.retire(slot);
       else if (fd >= 0) close(fd);
     }

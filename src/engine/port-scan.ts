@@ -60,11 +60,6 @@ export class PortScan {
     const side = rule.pif === Pif.Host ? this.#container : this.#host;
     return side.has(rule.protocol, port - rule.first + rule.targetFirst);
   }
-
-  close(): void {
-    this.#host.diag.close();
-    this.#container.diag.close();
-  }
 }
 
 /** Whether the socket is one of a family that there is, and for everybody who sends to it. */

@@ -15,10 +15,14 @@ import type { PortRule } from "../forward/port-rule.ts";
 import { SockDiag } from "../kernel/sock-diag.ts";
 import { openInterval, takeExpirations } from "../kernel/timer.ts";
 import type { Log } from "../log/logger.ts";
+import { RateLimit } from "../log/rate-limit.ts";
+import { IpProtocol } from "../wire/ipv4.ts";
+import { isSomebodyConnecting } from "./handshakes.ts";
 import { ListenSockets, type ListenSocketsOptions } from "./listen-sockets.ts";
 import { EventKind } from "./loop.ts";
 import { type Pause, PortChange, SLICE } from "./port-change.ts";
 import { describeFailures, portError } from "./port-errors.ts";
+import { PortMap } from "./port-map.ts";
 import { changeRules, type PortRuleState } from "./port-rule-states.ts";
 import { PortScan } from "./port-scan.ts";
 
@@ -31,6 +35,12 @@ export interface PortsOptions extends Omit<ListenSocketsOptions, "freebind"> {
 
 /** So that a port appears, and disappears, within a second. */
 const SCAN_MS = 750;
+/** Index of the timer's events, and of those of the one that ends a sleep. */
+const SCAN_TIMER = 0;
+const SLEEP_TIMER = 1;
+/** How often to look whether clients are done connecting, and for how long: the kernel's first answer may take as long. */
+const POLL_MS = 10;
+const HANDSHAKE_MS = 1000;
 /** Descriptors that listening sockets leave to connections: so many, or a quarter where there are few. */
 const CONNECTION_FDS = 1024;
 /** So few sockets are just opened: how many descriptors are left is not worth finding out. */
@@ -49,6 +59,10 @@ export class Ports {
   /** Tells who listens on either side; undefined before the first automatic rule. */
   #scan: PortScan | undefined;
   #isRescanning = false;
+  readonly #warnings = new RateLimit(1);
+  /** What lists the sockets of each side (Pif). */
+  readonly #diags: (SockDiag | undefined)[] = [];
+  #wake: () => void = () => {};
   /** Whether automatic rules have to be compared with what the last look at listeners has found. */
   #isScanNew = false;
   /** Whether it is known how sockets in the container are kept to its loopback. */
@@ -99,14 +113,14 @@ export class Ports {
     });
   }
 
-  /** To be called when the timer with which automatic rules are looked after has run out. */
-  scan(): void {
-    takeExpirations(this.#timer);
-    if (this.#isRescanning) return;
-    const hasFailed = this.#rules.some(({ rule, failures }) => rule.scan && failures.size > 0);
-    if (!hasFailed && !this.#isScanNew && !this.#scan!.hasChanged()) return;
-    this.#isRescanning = true;
-    void this.#inTurn(() => this.#rescan());
+  /** To be called when one of our timers has run out. */
+  timer(index: number): void {
+    if (index === SLEEP_TIMER) this.#wake();
+    else if (!this.#mustRescan()) return;
+    else {
+      this.#isRescanning = true;
+      void this.#inTurn(() => this.#rescan());
+    }
     // Promises go on in Node.
     void this.#options.pause();
   }
@@ -149,6 +163,8 @@ export class Ports {
     }
     await this.#retire(leaving);
     this.#sockets.points.prune();
+    // What we listen on ourselves does not count, and has changed.
+    this.#isScanNew = true;
     this.#setTimer();
   }
 
@@ -162,19 +178,21 @@ export class Ports {
 
   async #probeLoopback(): Promise<void> {
     const { inside, log } = this.#options;
-    if (inside === undefined) throw new AppError("USAGE", "without the bypass there are no ports of the container");
+    if (inside === undefined)
+      throw new AppError("USAGE", "without the bypass there are no ports of the container");
     if (this.#isProbed) return;
     this.#isProbed = true;
     if (await this.#sockets.probeLoopback()) return;
-    log.warn("this kernel binds to no interface without privilege: -T and -U listen on 127.0.0.1 and ::1 only");
+    log.warn(
+      "this kernel binds to no interface without privilege: -T and -U listen on 127.0.0.1 and ::1 only",
+    );
   }
 
   async #openScan(): Promise<PortScan> {
-    const { inside, families, policy } = this.#options;
-    const fd = await inside!.open(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG);
+    const { families, policy } = this.#options;
     return new PortScan({
-      host: SockDiag.open(),
-      container: new SockDiag(check(fd, "socket", "sock_diag in the container")),
+      host: await this.#diagOf(Pif.Host),
+      container: await this.#diagOf(Pif.Splice),
       families,
       hostLoopbackToContainer: policy.hostLoopbackToContainer || policy.spliceOnly,
     });
@@ -210,26 +228,42 @@ export class Ports {
     if (last >= 0) close(last);
   }
 
+  /** Whether automatic rules could do with other ports than they have. */
+  #mustRescan(): boolean {
+    takeExpirations(this.#timer);
+    if (this.#isRescanning) return false;
+    const hasFailed = this.#rules.some(({ rule, failures }) => rule.scan && failures.size > 0);
+    return hasFailed || this.#isScanNew || this.#scan!.hasChanged();
+  }
+
   /** Opens and closes ports of automatic rules as others have done on the other side. */
   async #rescan(): Promise<void> {
-    this.#readScan();
-    const hasChanged = this.#isScanNew;
-    this.#isScanNew = false;
     const change = this.#newChange();
     const gone: ListenerSlot[] = [];
-    const fresh: [PortRule, Map<number, number>][] = [];
-    for (const { rule, failures } of this.#rules) {
-      if (!rule.scan) continue;
-      const before = new Map(failures);
-      const missing = hasChanged ? this.#compare(rule, gone) : [...failures.keys()];
-      failures.clear();
-      await change.open(rule, missing, (port, errno) => failures.set(port, errno));
-      const others = [...failures].filter(([port, errno]) => before.get(port) !== errno);
-      if (others.length > 0) fresh.push([rule, new Map(others)]);
+    try {
+      this.#readScan();
+      const fresh: [PortRule, Map<number, number>][] = [];
+      for (const { rule, failures } of this.#rules) {
+        if (!rule.scan) continue;
+        const before = new Map(failures);
+        const missing = this.#isScanNew ? this.#compare(rule, gone) : [...before.keys()];
+        failures.clear();
+        await change.open(rule, missing, (port, errno) => failures.set(port, errno));
+        const others = [...failures].filter(([port, errno]) => before.get(port) !== errno);
+        if (others.length > 0) fresh.push([rule, new Map(others)]);
+      }
+      await change.commit();
+      this.#isScanNew = false;
+      for (const [rule, failures] of fresh) this.#warn(rule, failures);
+      await this.#retire(gone);
+    } catch (err) {
+      await change.rollBack();
+      this.#isScanNew = true;
+      if (this.#warnings.allow(performance.now())) {
+        this.#options.log.warn("automatic ports could not be adapted; this is tried again", { err });
+      }
     }
-    await change.commit();
-    for (const [rule, failures] of fresh) this.#warn(rule, failures);
-    await this.#retire(gone);
+    this.#isRescanning = false;
   }
 
   /** Ports that an automatic rule wants and does not have; adds what it has and does not want to `gone`. */
@@ -258,10 +292,52 @@ export class Ports {
 
   /** Closes sockets; who has come in stays. */
   async #retire(slots: readonly ListenerSlot[]): Promise<void> {
+    await this.#each(slots, (slot) => this.#sockets.stop(slot));
+    for (const pif of [Pif.Host, Pif.Splice]) await this.#awaitHandshakes(pif, slots);
+    await this.#each(slots, (slot) => this.#sockets.retire(slot));
+  }
+
+  /** Does something for each slot, and lets packets through. */
+  async #each(slots: readonly ListenerSlot[], act: (slot: ListenerSlot) => void): Promise<void> {
     for (const [i, slot] of slots.entries()) {
       if (i > 0 && i % SLICE === 0) await this.#pause();
-      this.#sockets.retire(slot);
+      act(slot);
     }
+  }
+
+  /** Whoever has been answered believes to be connected soon, and shall not be wrong. */
+  async #awaitHandshakes(pif: Pif, slots: readonly ListenerSlot[]): Promise<void> {
+    const { listeners } = this.#options;
+    const ports = new PortMap();
+    let hasTcp = false;
+    for (const slot of slots) {
+      if (listeners.protocol(slot) !== IpProtocol.Tcp || this.#sockets.points.of(slot).pif !== pif) continue;
+      ports.add(listeners.port(slot));
+      hasTcp = true;
+    }
+    if (!hasTcp) return;
+    const diag = await this.#diagOf(pif);
+    const deadline = performance.now() + HANDSHAKE_MS;
+    while (isSomebodyConnecting(diag, ports) && performance.now() < deadline) await this.#sleep();
+  }
+
+  /** What lists the sockets of a side. Throws SysError. */
+  async #diagOf(pif: Pif): Promise<SockDiag> {
+    const known = this.#diags[pif];
+    if (known !== undefined) return known;
+    if (pif === Pif.Host) return (this.#diags[pif] = SockDiag.open());
+    const fd = await this.#options.inside!.open(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG);
+    return (this.#diags[pif] = new SockDiag(check(fd, "socket", "sock_diag in the container")));
+  }
+
+  /** Node's timers do not wake the engine's loop. */
+  async #sleep(): Promise<void> {
+    const fd = openInterval(POLL_MS);
+    check(this.#options.epoll.add(fd, EPOLLIN, EventKind.Timer, SLEEP_TIMER), "epoll_ctl", "timer");
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+    close(fd);
   }
 
   #warn(rule: PortRule, failures: ReadonlyMap<number, number>): void {
@@ -273,7 +349,7 @@ export class Ports {
     const isNeeded = this.#rules.some(({ rule }) => rule.scan);
     if (isNeeded && this.#timer < 0) {
       this.#timer = openInterval(SCAN_MS);
-      check(this.#options.epoll.add(this.#timer, EPOLLIN, EventKind.Timer, 0), "epoll_ctl", "timer");
+      check(this.#options.epoll.add(this.#timer, EPOLLIN, EventKind.Timer, SCAN_TIMER), "epoll_ctl", "timer");
     } else if (!isNeeded && this.#timer >= 0) {
       close(this.#timer);
       this.#timer = -1;

@@ -25,7 +25,8 @@ export interface WaitingSocket {
   inode: number;
 }
 
-/** Of TCP those that listen, of UDP those without a peer. @see net/tcp_states.h */
+/** Of TCP those that listen, or are on the way to a connection; of UDP those without a peer. @see net/tcp_states.h */
+const TCP_SYN_RECV = 3;
 const TCP_LISTEN = 10;
 const TCP_CLOSE = 7;
 
@@ -77,7 +78,19 @@ export class SockDiag {
    * missing; -ENOENT when the kernel cannot list them. It gets the same object every time.
    */
   dump(protocol: number, v6: boolean, visit: (socket: WaitingSocket) => void): number {
-    const state = protocol === c.IPPROTO_TCP ? TCP_LISTEN : TCP_CLOSE;
+    return this.#dump(protocol, v6, protocol === c.IPPROTO_TCP ? TCP_LISTEN : TCP_CLOSE, visit);
+  }
+
+  /** The same for TCP connections that clients have asked for and not confirmed yet. */
+  dumpHandshakes(v6: boolean, visit: (socket: WaitingSocket) => void): number {
+    return this.#dump(c.IPPROTO_TCP, v6, TCP_SYN_RECV, visit);
+  }
+
+  close(): void {
+    close(this.#fd);
+  }
+
+  #dump(protocol: number, v6: boolean, state: number, visit: (socket: WaitingSocket) => void): number {
     // The kernel gives one dump at a time, and the last one may have been left by an exception.
     if (this.#isRunning) this.#drain();
     const sent = this.#request(protocol, v6, 1 << state);
@@ -94,10 +107,6 @@ export class SockDiag {
       this.#isRunning = false;
       return result;
     }
-  }
-
-  close(): void {
-    close(this.#fd);
   }
 
   /** Sends the request for a dump: non-negative or -errno. */
