@@ -61,14 +61,14 @@ export class UdpErrors {
   /** Takes all errors of a listener and relays them to the flows of the datagrams that they are about. */
   drainListener(slot: ListenerSlot): void {
     const { flows, host, listeners } = this.#net;
-    for (let i = 0; i < ERRORS_AT_ONCE && host.readError(listeners.fd(slot)) > 0; i++) {
+    for (let i = 0; i < ERRORS_AT_ONCE; i++) {
+      // It may have been closed since its event, or with the last flow of a listener without a rule.
+      const fd = listeners.fd(slot);
+      if (fd < 0 || host.readError(fd) <= 0) return;
       flows.key[SideWord.Kind] = packKind(IpProtocol.Udp, listeners.pif(slot));
       const side = flows.lookup();
       if (side >= 0) this.#tell(side >> 1, 0, 0);
-      // That may have been the last flow of a listener without a rule.
-      if (listeners.fd(slot) < 0) return;
     }
-    host.takeError(listeners.fd(slot));
   }
 
   /** Tells the container that the host refused to send this datagram. */

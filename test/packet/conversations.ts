@@ -1,8 +1,8 @@
 /** The flows of a script, and what has happened to them. */
 import { sameIp } from "../../src/base/address.ts";
 import { endpointPort, oursPort, sidePif, sideProtocol, SideWord, wordsOf } from "../../src/flow/table.ts";
-import { FlowType, Pif } from "../../src/flow/state.ts";
-import { tapWords } from "../../src/proto/sides.ts";
+import { Pif } from "../../src/flow/state.ts";
+import { isSpliced, tapWords } from "../../src/proto/sides.ts";
 import { IpProtocol } from "../../src/wire/ipv4.ts";
 import { TcpFlag } from "../../src/wire/tcp.ts";
 import { type FakeNet, ip } from "../support/fake-net.ts";
@@ -101,8 +101,8 @@ export class Conversations {
   }
 
   #is(flow: number, line: FlowLine): boolean {
-    const { sides, type } = this.#net.flows;
-    if (type[flow] === FlowType.TcpSplice) return this.#isSpliced(flow, line);
+    const { sides } = this.#net.flows;
+    if (isSpliced(this.#net.flows, flow)) return this.#isSpliced(flow, line);
     const words = tapWords(this.#net.flows, flow);
     const protocol = sideProtocol(sides, words);
     const isPing = protocol === IpProtocol.Icmp || protocol === IpProtocol.Icmp6;

@@ -4,7 +4,7 @@ import { ETHERNET_LENGTH, EtherType, etherType } from "../../src/wire/ethernet.t
 import { tcpSequence } from "../../src/wire/tcp.ts";
 import { VNET_LENGTH } from "../../src/wire/vnet.ts";
 import { hasFlag } from "./compare.ts";
-import { addClient } from "./forward.ts";
+import { visit } from "./forward.ts";
 import { buildFrame, ipHeaderLength } from "./packets-in.ts";
 import type { Line } from "./script.ts";
 import { buildNet } from "./setup.ts";
@@ -39,7 +39,9 @@ function firstIsn(lines: readonly Line[]): number {
   };
   for (const { action } of lines) {
     if (action.kind === "event" && action.words[0] === "accept") {
-      stack.listenerEvent(addClient(net, action.words[1], action.words[3]), EPOLLIN);
+      const { slot, socket, client } = visit(net, "tcp", action.words[1], action.words[3]);
+      socket.waiting.push(client);
+      stack.listenerEvent(slot, EPOLLIN);
       stack.service();
       break;
     }

@@ -1,10 +1,10 @@
 /** Listeners of scripts: `forward` lines, and the clients that come to them. */
 import { Pif } from "../../src/flow/state.ts";
 import type { ListenerSlot } from "../../src/forward/listeners.ts";
-import type { PortRule } from "../../src/forward/port-rule.ts";
 import { IpProtocol } from "../../src/wire/ipv4.ts";
 import { type FakeNet, ip } from "../support/fake-net.ts";
-import type { FakeClient } from "../support/fake-socket.ts";
+import type { FakeClient, FakeSocket, SocketKind } from "../support/fake-socket.ts";
+import { portRule } from "../support/port-rule.ts";
 import { parseEnd } from "./script.ts";
 
 const FORWARD = /^(inside )?(tcp|udp) (?:(\S+) port )?(\d+)(?:-(\d+))?(?: to (?:(\S+) port )?(\d+))?$/;
@@ -14,18 +14,15 @@ export function addForward(net: FakeNet, text: string): void {
   const match = FORWARD.exec(text);
   if (match === null) throw new Error(`no rule: forward ${text}`);
   const [, inside, kind, listen, first, last, target, targetFirst] = match;
-  const rule: PortRule = {
+  const rule = portRule({
     pif: inside === undefined ? Pif.Host : Pif.Splice,
     protocol: kind === "tcp" ? IpProtocol.Tcp : IpProtocol.Udp,
     listen: optional(listen),
-    device: undefined,
     first: Number(first),
     last: Number(last ?? first),
     target: optional(target),
     targetFirst: Number(targetFirst ?? first),
-    weak: false,
-    scan: false,
-  };
+  });
   for (let port = rule.first; port <= rule.last; port++) {
     const v6 = listen === undefined || listen.includes(":");
     const socket = net.host.listen(kind === "tcp" ? "tcp" : "udp", v6, rule.pif);
@@ -33,16 +30,22 @@ export function addForward(net: FakeNet, text: string): void {
   }
 }
 
-/** Lets a client "A:P -> A:P" wait at the TCP listener of its port; returns the listener's slot. */
-export function addClient(net: FakeNet, from: string, to: string): ListenerSlot {
+/** A listener, and a client at it. */
+export interface Visit {
+  slot: ListenerSlot;
+  socket: FakeSocket;
+  client: FakeClient;
+}
+
+/** Finds the listener for what comes from `from` to `to`, both "A:P". */
+export function visit(net: FakeNet, kind: SocketKind, from: string, to: string): Visit {
   const [fromAddress, fromPort] = parseEnd(from);
   const [toAddress, toPort] = parseEnd(to);
   const client: FakeClient = { from: ip(fromAddress), fromPort, to: ip(toAddress), toPort };
   const { listeners, host } = net;
   for (let slot = 0; listeners.fd(slot) >= 0; slot++) {
-    if (listeners.port(slot) !== toPort || listeners.protocol(slot) !== IpProtocol.Tcp) continue;
-    host.sockets.find(({ fd }) => fd === listeners.fd(slot))?.waiting.push(client);
-    return slot;
+    const socket = host.sockets.find(({ fd }) => fd === listeners.fd(slot));
+    if (socket?.kind === kind && listeners.port(slot) === toPort) return { slot, socket, client };
   }
   throw new Error(`nobody listens on port ${toPort}`);
 }

@@ -2,6 +2,7 @@
 import { Count, type CounterName } from "../../src/base/counters.ts";
 import { FlowType } from "../../src/flow/state.ts";
 import { INITIATING, TARGET } from "../../src/flow/table.ts";
+import { isSpliced } from "../../src/proto/sides.ts";
 import { Stack } from "../../src/proto/stack.ts";
 import { rfcState } from "../../src/proto/tcp/connections.ts";
 import type { FakeNet } from "../support/fake-net.ts";
@@ -11,9 +12,9 @@ import { type Conversation, Conversations } from "./conversations.ts";
 import { resultOf } from "./errno.ts";
 import { applyEvent } from "./events.ts";
 import { delayFor } from "./first-isn.ts";
-import { addClient } from "./forward.ts";
+import { visit } from "./forward.ts";
 import { buildFrame } from "./packets-in.ts";
-import { trainBytes } from "./payload.ts";
+import { FROM_CONTAINER, TO_CONTAINER, trainBytes } from "./payload.ts";
 import { readFrame, type Transport } from "./packets-out.ts";
 import { DEFAULT_FLOW, type Action, type Line, parseScript, type Who } from "./script.ts";
 import type { ScriptHost, Witness } from "./script-host.ts";
@@ -210,8 +211,11 @@ class Runner implements Witness {
     if (words[0] === "accept") {
       this.#current = action.flow;
       this.#flows.get(action.flow)?.begin();
-      return this.#stack.listenerEvent(addClient(this.#net, words[1], words[3]), EPOLLIN);
+      const { slot, socket, client } = visit(this.#net, "tcp", words[1], words[3]);
+      socket.waiting.push(client);
+      return this.#stack.listenerEvent(slot, EPOLLIN);
     }
+    if (words[0] === "at") return this.#datagram(action);
     if (words[0] === "stock") return this.#stack.insideReady();
     const flow = this.#flow(action.flow, line);
     const socket = this.#socket(this.#flows.indexOf(flow.line), action.who);
@@ -219,6 +223,15 @@ class Runner implements Witness {
     const streams = flow[action.who];
     const events = applyEvent(socket, words, action.literal, (length) => streams.arrive(length));
     this.#stack.socketEvent(socket.side, events);
+  }
+
+  /** Something arrives at a UDP listener. */
+  #datagram({ words, literal }: Extract<Action, { kind: "event" }>): void {
+    const { slot, socket, client } = visit(this.#net, "udp", words[1], words[3]);
+    const events = applyEvent(socket, words.slice(4), literal, (length) => new Uint8Array(length));
+    for (const datagram of socket.inbox) datagram.client ??= client;
+    for (const error of socket.errors) error.about ??= client;
+    this.#stack.listenerEvent(slot, events);
   }
 
   #socket(flow: number, who: Who): FakeSocket | undefined {
@@ -265,7 +278,7 @@ class Runner implements Witness {
   }
 
   #whoIs(side: number): Who {
-    if (this.#net.flows.type[side >> 1] !== FlowType.TcpSplice) return "host";
+    if (side < 0 || !isSpliced(this.#net.flows, side >> 1)) return "host";
     return (side & 1) === TARGET ? "server" : "client";
   }
 
@@ -335,7 +348,8 @@ class Runner implements Witness {
     if (streams === undefined || type === FlowType.Ping4 || type === FlowType.Ping6) return;
     const segment = Number(/\/(\d+)/.exec(text)?.[1] ?? 0);
     const isStream = type === FlowType.Tcp || type === FlowType.TcpSplice;
-    const usual = isStream ? streams.expected(bytes.length) : trainBytes(bytes.length, segment);
+    const seed = isSpliced(this.#net.flows, side >> 1) ? TO_CONTAINER : FROM_CONTAINER;
+    const usual = isStream ? streams.expected(bytes.length) : trainBytes(bytes.length, segment, seed);
     const literal = line.action.kind === "call" ? line.action.literal : undefined;
     if (!isPayload(bytes, literal, usual)) throw this.#failure(line, line.text, `other bytes in ${text}`);
     streams.taken += Math.max(result ?? bytes.length, 0);

@@ -109,6 +109,15 @@ export class ScriptHost extends FakeHost {
     return super.sendTrain(fd, parts, segment);
   }
 
+  override sendFrom(fd: number, parts: number, segment: number, side: number): number {
+    const bytes = this.#gather(parts);
+    const size = segment > 0 ? `${bytes.length}/${segment}` : `${bytes.length}`;
+    const way = `${this.#end(side, SideWord.Ours)} > ${this.#end(side, SideWord.Endpoint)}`;
+    const result = this.witness?.call(side, `sendfrom(${way}, ${size})`, bytes);
+    if (result !== undefined) this.script("sendFrom", result);
+    return super.sendFrom(fd, parts, segment, side);
+  }
+
   override takePipe(): number {
     return this.witness?.result("pipe()") ?? super.takePipe();
   }
@@ -172,10 +181,14 @@ export class ScriptHost extends FakeHost {
     return Buffer.concat(pieces.map(({ at, length }) => this.arena.bytes.slice(at, at + length)));
   }
 
-  /** "address:port" of one end of the flow's target side. */
   #address(flow: number, word: number): string {
+    return this.#end((flow << 1) | TARGET, word);
+  }
+
+  /** "address:port" of one end of a side. */
+  #end(side: number, word: number): string {
     const { sides } = this.#table;
-    const words = wordsOf((flow << 1) | TARGET);
+    const words = wordsOf(side);
     const port = word === SideWord.Ours ? oursPort(sides, words) : endpointPort(sides, words);
     return endpointText(formatIp(sides, words + word), port);
   }

@@ -238,6 +238,7 @@ function parseHost(who: Who, text: string): Action {
 
 const EVENTS: ReadonlySet<string> = new Set([
   "accept",
+  "at",
   "readable",
   "eof",
   "writable",

@@ -1,8 +1,12 @@
 import { expect, test } from "@jest/globals";
 import * as fc from "fast-check";
+import { Pif } from "../../src/flow/state.ts";
+import { IpProtocol } from "../../src/wire/ipv4.ts";
 import { vnetGsoSize, vnetGsoType, VnetGso } from "../../src/wire/vnet.ts";
 import { type Datagram, FakeStack, READABLE } from "../support/fake-stack.ts";
+import { ip } from "../support/fake-net.ts";
 import { pattern } from "../support/frames.ts";
+import { portRule } from "../support/port-rule.ts";
 
 const HEADERS_4 = 10 + 14 + 20 + 8;
 const HEADERS_6 = HEADERS_4 + 20;
@@ -12,6 +16,15 @@ const size = fc.oneof(
   { weight: 6, arbitrary: fc.constantFrom(0, 1, 59, 60, 61, 100, 1200, 1452, 1453) },
   { weight: 1, arbitrary: fc.integer({ min: 0, max: 65_507 }) },
 );
+
+const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("latin1");
+
+/** The datagrams of a train, whose size is 0 for one that is alone. */
+function cut(bytes: Uint8Array, segment: number): string[] {
+  const step = Math.max(1, segment > 0 ? segment : bytes.length);
+  const count = Math.max(1, Math.ceil(bytes.length / step));
+  return Array.from({ length: count }, (_, i) => text(bytes.slice(i * step, (i + 1) * step)));
+}
 
 /** The datagrams that frames to the container stand for. */
 function datagramsOf(frames: readonly Uint8Array[], headers: number): string[] {
@@ -29,8 +42,6 @@ function datagramsOf(frames: readonly Uint8Array[], headers: number): string[] {
   });
 }
 
-const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("latin1");
-
 test("the container receives the datagrams that came, whatever trains they travel in", () => {
   const arrival = fc.record({ each: size, count: fc.integer({ min: 1, max: 5 }), shorter: fc.nat(100) });
   fc.assert(
@@ -43,8 +54,7 @@ test("the container receives the datagrams that came, whatever trains they trave
         const length = each === 0 ? 0 : Math.max(1, Math.min(65_507, each * count) - (shorter % each));
         const bytes = pattern(length, n);
         socket.inbox.push({ bytes, segment: length > each ? each : 0 });
-        const step = Math.max(1, each);
-        for (let at = 0; at < Math.max(1, length); at += step) wanted.push(text(bytes.slice(at, at + step)));
+        wanted.push(...cut(bytes, each));
       });
       for (let turn = 0; turn < 20; turn++) fake.event(socket, READABLE);
       expect(datagramsOf(fake.net.host.frames, v6 ? HEADERS_6 : HEADERS_4)).toEqual(wanted);
@@ -68,23 +78,59 @@ test("the host sends the datagrams that the container sent, whatever trains they
       fake.send(
         ...datagrams.map(({ length, hopLimit, sourcePort, segment }, n): Datagram => {
           const payload = pattern(length, n);
-          const step = Math.max(1, segment > 0 ? segment : length);
-          const list = wanted.get(sourcePort) ?? [];
-          wanted.set(sourcePort, list);
-          for (let at = 0; at < Math.max(1, length); at += step)
-            list.push(text(payload.slice(at, at + step)));
+          wanted.set(sourcePort, [...(wanted.get(sourcePort) ?? []), ...cut(payload, segment)]);
           const gso = segment > 0 ? { type: VnetGso.UdpL4, size: segment } : undefined;
           return { payload, hopLimit, sourcePort, ...(gso === undefined ? {} : { gso }) };
         }),
       );
       const sent = fake.net.host.sockets.map((socket) =>
-        socket.sent.flatMap(({ bytes, segment }) => {
-          const step = Math.max(1, segment > 0 ? segment : bytes.length);
-          const count = Math.max(1, Math.ceil(bytes.length / step));
-          return Array.from({ length: count }, (_, i) => text(bytes.slice(i * step, (i + 1) * step)));
-        }),
+        socket.sent.flatMap(({ bytes, segment }) => cut(bytes, segment)),
       );
       expect(sent).toEqual([...wanted.values()]);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("past the TAP, datagrams arrive as they were sent, whatever trains they travel in", () => {
+  const arrival = fc.record({
+    each: size,
+    count: fc.integer({ min: 1, max: 5 }),
+    shorter: fc.nat(100),
+    fromPort: fc.constantFrom(5000, 5000, 5001),
+  });
+  fc.assert(
+    fc.property(fc.array(arrival, { maxLength: 30 }), fc.boolean(), (arrivals, v6) => {
+      const fake = new FakeStack();
+      const listener = fake.net.host.listen("udp", true, Pif.Host);
+      const slot = fake.net.listeners.add(listener.fd, 7, portRule({ protocol: IpProtocol.Udp, first: 7 }));
+      const loopback = ip(v6 ? "::1" : "127.0.0.1");
+      const wanted = new Map<number, string[]>();
+      arrivals.forEach(({ each, count, shorter, fromPort }, n) => {
+        const length = each === 0 ? 0 : Math.max(1, Math.min(65_507, each * count) - (shorter % each));
+        const bytes = pattern(length, n);
+        const client = { from: loopback, fromPort, to: loopback, toPort: 7 };
+        listener.inbox.push({ bytes, segment: length > each ? each : 0, client });
+        wanted.set(fromPort, [...(wanted.get(fromPort) ?? []), ...cut(bytes, each)]);
+      });
+      const turns = (turn: () => void): void => {
+        for (let i = 0; i < 20; i++) {
+          turn();
+          fake.stack.service();
+        }
+      };
+      turns(() => fake.stack.listenerEvent(slot, READABLE));
+      const servers = fake.net.host.sockets.slice(1);
+      const sent = servers.map((server) => server.sent.flatMap(({ bytes, segment }) => cut(bytes, segment)));
+      expect(sent).toEqual([...wanted.values()]);
+      // And back, as they came.
+      for (const server of servers) server.inbox.push(...server.sent.splice(0));
+      turns(() => servers.forEach((server) => fake.stack.socketEvent(server.side, READABLE)));
+      const answers = new Map<string, string[]>();
+      for (const { bytes, segment, way } of listener.sent) {
+        answers.set(way!, [...(answers.get(way!) ?? []), ...cut(bytes, segment)]);
+      }
+      expect([...answers.values()]).toEqual([...wanted.values()]);
     }),
     { numRuns: 300 },
   );

@@ -15,6 +15,7 @@ import type { AddressRules, FamilyRules } from "../../../src/forward/address-rul
 import { inboundTarget } from "../../../src/forward/inbound.ts";
 import type { PortPolicy, PortRule } from "../../../src/forward/port-rule.ts";
 import { IpProtocol } from "../../../src/wire/ipv4.ts";
+import { portRule } from "../../support/port-rule.ts";
 
 const ip = (text: string): Uint32Array => parseIp(text)!;
 
@@ -34,18 +35,7 @@ const family = (ours: string, assigned: string, linkLocal: string): FamilyRules 
 });
 
 const POLICY: PortPolicy = { splice: true, spliceOnly: false, hostLoopbackToContainer: false };
-const RULE: PortRule = {
-  pif: Pif.Host,
-  protocol: IpProtocol.Tcp,
-  listen: undefined,
-  device: undefined,
-  first: 8000,
-  last: 8010,
-  target: undefined,
-  targetFirst: 80,
-  weak: false,
-  scan: false,
-};
+const RULE = portRule({ first: 8000, last: 8010, targetFirst: 80 });
 
 let rules: AddressRules;
 beforeEach(() => {

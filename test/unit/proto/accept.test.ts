@@ -9,6 +9,7 @@ import { Splice } from "../../../src/proto/splice.ts";
 import { Tcp } from "../../../src/proto/tcp/tcp.ts";
 import { IpProtocol } from "../../../src/wire/ipv4.ts";
 import { FakeNet, type FakeNetOptions, ip } from "../../support/fake-net.ts";
+import { portRule } from "../../support/port-rule.ts";
 
 const EMFILE = -24;
 const ENOBUFS = -105;
@@ -31,19 +32,7 @@ beforeEach(() => start());
 function listen(port: number, rule: Partial<PortRule> = {}): ListenerSlot {
   const pif = rule.pif ?? Pif.Host;
   const socket = net.host.listen("tcp", true, pif);
-  return net.listeners.add(socket.fd, port, {
-    pif,
-    protocol: IpProtocol.Tcp,
-    listen: undefined,
-    device: undefined,
-    first: port,
-    last: port,
-    target: undefined,
-    targetFirst: 80,
-    weak: false,
-    scan: false,
-    ...rule,
-  });
+  return net.listeners.add(socket.fd, port, portRule({ first: port, targetFirst: 80, ...rule }));
 }
 
 /** Lets clients come to a listener, each from a port of its own. */
