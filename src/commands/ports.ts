@@ -22,7 +22,7 @@ async function request(engine: FoundEngine, change: PortsRequest["change"]): Pro
   try {
     return await requestEngine(engine, "setPorts", change);
   } catch (error) {
-    throw nameHolder(error);
+    throw await nameHolder(error);
   }
 }
 

@@ -42,7 +42,7 @@ export async function launchEngine(
   try {
     return await launchWithPrivilege(request, netns, userNamespace);
   } catch (error) {
-    throw nameHolder(error);
+    throw await nameHolder(error);
   }
 }
 

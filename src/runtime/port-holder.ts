@@ -1,8 +1,9 @@
 /**
  * Who holds a port that an engine could not have. The engine cannot tell: it may live in a user namespace that has no
- * power over the holder. What we cannot see either is left out.
+ * power over the holder. What we cannot see either is left out. Files are read asynchronously: Node's other threads
+ * still have the capabilities that this one has given up when it has started an engine.
  */
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readdir, readFile, readlink } from "node:fs/promises";
 import { formatIp, isIpv4, isUnspecified, parseIp } from "../base/address.ts";
 import { AppError, SysError } from "../base/errors.ts";
 import { SockDiag, type WaitingSocket } from "../kernel/sock-diag.ts";
@@ -14,11 +15,11 @@ const PROTOCOLS = { tcp: 6, udp: 17 };
 const INIT = 1;
 
 /** The error of an engine, with the holder's name at its end when it is about a port of the host that is in use. */
-export function nameHolder(error: unknown): unknown {
+export async function nameHolder(error: unknown): Promise<unknown> {
   if (!(error instanceof AppError) || error.code !== "PORT_IN_USE") return error;
   const { side, protocol, port, address } = error.details ?? {};
   if (side !== "host" || (protocol !== "tcp" && protocol !== "udp") || typeof port !== "number") return error;
-  const holder = describeHolder(protocol, port, typeof address === "string" ? address : undefined);
+  const holder = await describeHolder(protocol, port, typeof address === "string" ? address : undefined);
   if (holder === "") return error;
   return new AppError(error.code, `${error.message}: ${holder}`, { cause: error, details: error.details! });
 }
@@ -27,13 +28,17 @@ export function nameHolder(error: unknown): unknown {
  * A few words about who listens on a port in our network namespace, or empty.
  * @param address undefined: all addresses of both families
  */
-export function describeHolder(protocol: "tcp" | "udp", port: number, address: string | undefined): string {
+export async function describeHolder(
+  protocol: "tcp" | "udp",
+  port: number,
+  address: string | undefined,
+): Promise<string> {
   const socket = findSocket(PROTOCOLS[protocol], port, address === undefined ? undefined : parseIp(address));
   if (socket === undefined) return "";
-  const pid = processOf(socket.inode);
+  const pid = await processOf(socket.inode);
   if (pid === undefined) return `a program of uid ${socket.uid}`;
   const engine = listEngines().find(({ state }) => state.pid === pid);
-  return `${engine === undefined ? nameOf(pid) : `the engine ${engine.state.id}`} (process ${pid})`;
+  return `${engine === undefined ? await nameOf(pid) : `the engine ${engine.state.id}`} (process ${pid})`;
 }
 
 function findSocket(
@@ -66,37 +71,27 @@ function isInTheWay({ address, isDual }: WaitingSocket, wanted: Uint32Array | un
 }
 
 /** A process that has a socket open; undefined when we may not look into it. @see proc_pid_fd(5) */
-function processOf(inode: number): number | undefined {
-  const link = `socket:[${inode}]`;
-  const pids = readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number);
-  const last = pids.includes(INIT) ? [INIT] : [];
-  return [...pids.filter((pid) => pid !== INIT), ...last].find((pid) => hasOpen(pid, link));
+async function processOf(inode: number): Promise<number | undefined> {
+  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name)).map(Number);
+  const holders = await Promise.all(pids.map((pid) => hasOpen(pid, `socket:[${inode}]`)));
+  const found = pids.filter((_, i) => holders[i]);
+  return found.find((pid) => pid !== INIT) ?? found[0];
 }
 
-function hasOpen(pid: number, link: string): boolean {
+async function hasOpen(pid: number, link: string): Promise<boolean> {
   try {
-    const fds = readdirSync(`/proc/${pid}/fd`);
-    return fds.some((fd) => readLink(`/proc/${pid}/fd/${fd}`) === link);
+    const fds = await readdir(`/proc/${pid}/fd`);
+    const links = await Promise.all(fds.map((fd) => readlink(`/proc/${pid}/fd/${fd}`).catch(() => "")));
+    return links.includes(link);
   } catch {
     // It is somebody else's, or has just ended.
     return false;
   }
 }
 
-function readLink(path: string): string {
+async function nameOf(pid: number): Promise<string> {
   try {
-    return readlinkSync(path);
-  } catch {
-    // Just closed.
-    return "";
-  }
-}
-
-function nameOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/comm`, "utf8").trim();
+    return (await readFile(`/proc/${pid}/comm`, "utf8")).trim();
   } catch {
     // It has just ended.
     return "a program";

@@ -27,18 +27,18 @@ const listen = (options: string): string =>
 test("a TCP listener is found where it is in the way", async () => {
   const [pid, port] = await hold(listen('{ host: "127.0.0.1", port: 0 }'));
   const holder = expect.stringMatching(new RegExp(`^\\S+ \\(process ${pid}\\)$`));
-  expect(describeHolder("tcp", port, undefined)).toEqual(holder);
-  expect(describeHolder("tcp", port, "127.0.0.1")).toEqual(holder);
-  expect(describeHolder("tcp", port, "0.0.0.0")).toEqual(holder);
-  expect(describeHolder("tcp", port, "127.0.0.2")).toBe("");
-  expect(describeHolder("tcp", port, "::")).toBe("");
-  expect(describeHolder("udp", port, undefined)).toBe("");
+  expect(await describeHolder("tcp", port, undefined)).toEqual(holder);
+  expect(await describeHolder("tcp", port, "127.0.0.1")).toEqual(holder);
+  expect(await describeHolder("tcp", port, "0.0.0.0")).toEqual(holder);
+  expect(await describeHolder("tcp", port, "127.0.0.2")).toBe("");
+  expect(await describeHolder("tcp", port, "::")).toBe("");
+  expect(await describeHolder("udp", port, undefined)).toBe("");
 });
 
 test("a listener of both families is in everybody's way", async () => {
   const [pid, port] = await hold(listen('{ host: "::", port: 0 }'));
   for (const address of [undefined, "127.0.0.2", "::1"]) {
-    expect(describeHolder("tcp", port, address)).toContain(`(process ${pid})`);
+    expect(await describeHolder("tcp", port, address)).toContain(`(process ${pid})`);
   }
 });
 
@@ -48,14 +48,14 @@ test("a UDP socket is found, and named at the end of the engine's error", async 
   );
   const details = { side: "host", protocol: "udp", port, errno: "EADDRINUSE" };
   const error = new AppError("PORT_IN_USE", "cannot listen", { details });
-  expect(nameHolder(error)).toMatchObject({
+  expect(await nameHolder(error)).toMatchObject({
     code: "PORT_IN_USE",
     message: expect.stringMatching(new RegExp(`^cannot listen: \\S+ \\(process ${pid}\\)$`)) as unknown,
     details,
   });
 });
 
-test("other errors stay what they are", () => {
+test("other errors stay what they are", async () => {
   for (const error of [
     new Error("x"),
     new AppError("BUSY", "x", { details: { side: "host", protocol: "tcp", port: 22 } }),
@@ -63,6 +63,6 @@ test("other errors stay what they are", () => {
     new AppError("PORT_IN_USE", "x", { details: { side: "container", protocol: "tcp", port: 22 } }),
     new AppError("PORT_IN_USE", "x", { details: { side: "host", protocol: "tcp", port: 1 } }),
   ]) {
-    expect(nameHolder(error)).toBe(error);
+    expect(await nameHolder(error)).toBe(error);
   }
 });
