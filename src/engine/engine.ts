@@ -91,6 +91,7 @@ export function buildEngine(options: EngineOptions, { log, offloads, inside, pau
     families: { ipv4: link.v4.enabled, ipv6: link.v6.enabled },
     handedIn: options.fds.listeners,
     drainAccepted: (slot) => stack.drainListener(slot),
+    udpSocketsAt: (port) => stack.udp.socketsAt(port),
     policy: options.ports,
     log,
     pause,

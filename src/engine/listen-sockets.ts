@@ -36,6 +36,8 @@ export interface ListenSocketsOptions {
   readonly handedIn: readonly HandedInSocket[];
   /** Accepts the connections that wait at a listener, before it is closed. */
   readonly drainAccepted: (slot: ListenerSlot) => void;
+  /** Sockets of the container's UDP conversations that have a port of the host. */
+  readonly udpSocketsAt: (port: number) => number[];
 }
 
 const EVENTS = c.EPOLLIN | c.EPOLLET;
@@ -165,10 +167,24 @@ export class ListenSockets {
 
   /** Opens one port: its descriptor or -errno. */
   #bind(point: BindPoint, port: number, open: (options: ListenOptions) => number): number {
-    const { protocol, address, device } = point;
-    const { freebind } = this.#options;
     // One for another address may be on its way out, or carry what is left of flows.
     const others = this.#othersOn(point, port);
+    const fd = this.#bindBeside(others, point, port, open);
+    if (fd !== -c.EADDRINUSE || point.pif !== Pif.Host || point.protocol !== c.IPPROTO_UDP) return fd;
+    // The container may have spoken from this port before; its peers keep on reaching it there.
+    const speaking = this.#options.udpSocketsAt(port);
+    return speaking.length === 0 ? fd : this.#bindBeside([...others, ...speaking], point, port, open);
+  }
+
+  /** The same on a port that other sockets of ours have too. */
+  #bindBeside(
+    others: readonly number[],
+    point: BindPoint,
+    port: number,
+    open: (options: ListenOptions) => number,
+  ): number {
+    const { protocol, address, device } = point;
+    const { freebind } = this.#options;
     const share = others.length > 0;
     for (const fd of others) setShared(fd, true);
     const fd = open({ protocol, address, v6: this.#isV6(point), port, device, freebind, share });

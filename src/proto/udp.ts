@@ -8,11 +8,22 @@
  * discovery (SSDP, mDNS) do not come in.
  */
 import { Count } from "../base/counters.ts";
-import { packPorts, SideWord, type FlowIndex, type SideIndex } from "../flow/table.ts";
+import { FlowType, Pif } from "../flow/state.ts";
+import {
+  oursPort,
+  packPorts,
+  sidePif,
+  SideWord,
+  TARGET,
+  wordsOf,
+  type FlowIndex,
+  type SideIndex,
+} from "../flow/table.ts";
 import type { ListenerSlot } from "../forward/listeners.ts";
 import { Resolvers } from "../forward/resolvers.ts";
 import { isUdpValid, UDP_LENGTH, udpDestinationPort, udpLength, udpSourcePort } from "../wire/udp.ts";
 import { Batch } from "./batch.ts";
+import type { Fd } from "./host.ts";
 import type { Upper } from "./input.ts";
 import { EpollEvent } from "./linux.ts";
 import type { Net } from "./net.ts";
@@ -107,6 +118,18 @@ export class Udp implements Upper, FlowHandler {
     return this.#receiver.isBusy;
   }
 
+  /** Sockets of flows that have a port of the host. Looks at all flows. */
+  socketsAt(port: number): Fd[] {
+    const { flows, socket } = this.#net;
+    const fds: Fd[] = [];
+    flows.forEach((flow) => {
+      const words = wordsOf((flow << 1) | TARGET);
+      const isThere = oursPort(flows.sides, words) === port && sidePif(flows.sides, words) === Pif.Host;
+      if (isThere && flows.type[flow] === FlowType.Udp && socket[flow] >= 0) fds.push(socket[flow]);
+    });
+    return fds;
+  }
+
   timer(flow: FlowIndex): void {
     const { host, timers } = this.#net;
     const columns = this.#flows;
@@ -124,9 +147,8 @@ export class Udp implements Upper, FlowHandler {
     if (side >= 0) {
       const flow = side >> 1;
       const resolver = columns.resolver[flow];
-      const isWaiting = resolver !== 0 && columns.answered[flow] === 0;
-      if (!isWaiting || this.#resolvers.current(rules.dnsServers.length, host.nowMs) === resolver - 1)
-        return side;
+      if (resolver === 0 || columns.answered[flow] > 0) return side;
+      if (this.#resolvers.current(rules.dnsServers.length, host.nowMs) === resolver - 1) return side;
       // A repeated question: somebody else shall answer it.
       columns.close(flow);
     }
@@ -137,11 +159,11 @@ export class Udp implements Upper, FlowHandler {
   #applyOptions(flow: FlowIndex): void {
     const { packet } = this.#net;
     const columns = this.#flows;
+    // A listener answers for many flows.
+    if (columns.listener[flow] !== NO_SLOT) return;
     const dontFragment = packet.dontFragment ? DontFragment.On : DontFragment.Off;
     // No socket sends with hop limit 0; such a datagram goes out with the limit of the one before.
     const hopLimit = packet.hopLimit === 0 ? columns.hopLimit[flow] : packet.hopLimit;
-    // A listener answers for many flows.
-    if (columns.listener[flow] !== NO_SLOT) return;
     if (columns.hopLimit[flow] === hopLimit && columns.dontFragment[flow] === dontFragment) return;
     this.#flush(flow);
     this.#sender.setOptions(flow, hopLimit, dontFragment);

@@ -155,3 +155,10 @@ test("what the host cannot bind, connect or watch leaves nothing behind", () => 
     expect(fake.net.host.sockets.map(({ closed }) => closed)).toEqual(["open", "closed"]);
   }
 });
+
+test("conversations of the container that have a port are found", () => {
+  fake.send({ sourcePort: 8053 }, { sourcePort: 8054 }, { sourcePort: 8053, to: "198.51.100.2" });
+  expect(fake.stack.udp.socketsAt(8053)).toEqual([fake.net.host.sockets[0].fd, fake.net.host.sockets[2].fd]);
+  fake.wait(33_000);
+  expect(fake.stack.udp.socketsAt(8053)).toEqual([]);
+});
