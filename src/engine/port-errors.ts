@@ -23,7 +23,7 @@ export function portError(rule: PortRule, port: number, errno: number): AppError
     port,
     errno: errnoName(errno),
   };
-  return new AppError(code, `cannot listen on ${describe(rule)} port ${port}: ${why}`, { details });
+  return new AppError(code, `cannot listen on ${describe(rule, ` port ${port}`)}: ${why}`, { details });
 }
 
 /**
@@ -56,12 +56,12 @@ function formatPorts(ports: readonly number[]): string {
   return `${ranges.slice(0, RANGES_MAX).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
-/** What a rule listens on, but for the ports. */
-function describe({ pif, protocol, listen, device }: PortRule): string {
+/** What a rule listens on. @param port ` port N`, or empty for what all its ports have in common */
+function describe({ pif, protocol, listen, device }: PortRule, port = ""): string {
   const where = pif === Pif.Host ? "the host" : "the container's loopback";
-  const address = listen === undefined ? "" : ` address ${formatIp(listen)}`;
-  const on = pif === Pif.Host && device !== undefined ? ` interface ${device}` : "";
-  return `${protocol === IpProtocol.Tcp ? "TCP" : "UDP"} of ${where}${address}${on}`;
+  const at = listen === undefined ? "" : ` at ${formatIp(listen)}`;
+  const on = pif === Pif.Host && device !== undefined ? ` on ${device}` : "";
+  return `${protocol === IpProtocol.Tcp ? "TCP" : "UDP"}${port} of ${where}${at}${on}`;
 }
 
 const protocolName = ({ protocol }: PortRule): "tcp" | "udp" => (protocol === IpProtocol.Tcp ? "tcp" : "udp");

@@ -15,34 +15,34 @@ test.each([
     rule(),
     c.EADDRINUSE,
     "PORT_IN_USE",
-    "cannot listen on TCP of the host port 80: another program listens there",
+    "cannot listen on TCP port 80 of the host: another program listens there",
   ],
   [
     rule({ protocol: "udp", address: "192.0.2.1" }),
     c.EADDRNOTAVAIL,
     "USAGE",
-    "cannot listen on UDP of the host address 192.0.2.1 port 80: there is no such address (see --freebind)",
+    "cannot listen on UDP port 80 of the host at 192.0.2.1: there is no such address (see --freebind)",
   ],
   [
     rule({ side: "container" }),
     c.EACCES,
     "PORT_FORBIDDEN",
-    "cannot listen on TCP of the container's loopback port 80: it is privileged; " +
+    "cannot listen on TCP port 80 of the container's loopback: it is privileged; " +
       "sysctl net.ipv4.ip_unprivileged_port_start=80 in the container allows it",
   ],
   [
     rule({ interface: "wlan7" }),
     c.ENODEV,
     "USAGE",
-    "cannot listen on TCP of the host interface wlan7 port 80: there is no such interface",
+    "cannot listen on TCP port 80 of the host on wlan7: there is no such interface",
   ],
   [
     rule(),
     c.EMFILE,
     "PORT_LIMIT",
-    "cannot listen on TCP of the host port 80: too many files are open (see ulimit -n)",
+    "cannot listen on TCP port 80 of the host: too many files are open (see ulimit -n)",
   ],
-  [rule(), c.EIO, "INTERNAL", "cannot listen on TCP of the host port 80: EIO"],
+  [rule(), c.EIO, "INTERNAL", "cannot listen on TCP port 80 of the host: EIO"],
 ] as const)("%#: an error says what and why", (each, errno, code, message) => {
   expect(portError(each, 80, errno)).toMatchObject({ code, message });
 });
