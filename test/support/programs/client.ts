@@ -121,10 +121,9 @@ async function fair(count: number): Promise<object> {
   const notRead = connect({ host, port: 7019 });
   const full = connect({ host, port: 7017 });
   await Promise.all([once(notRead, "connect"), once(full, "connect")]);
-  // Written until nothing more is taken, and not read from now on.
+  // Nobody listens for data of the one; the other is written to until nothing more is taken.
   const block = Buffer.alloc(MIB);
   for (let i = 0; i < STALLED_MIB; i++) full.write(block);
-  notRead.pause();
   await sleep(STALL_MS);
   const tally = new Tally();
   const echoOne = async (): Promise<void> => {
