@@ -2,6 +2,9 @@
  * Sockets in the container's network namespace. The one thread of libuv's pool (UV_THREADPOOL_SIZE) enters it when the
  * engine starts, gives up its privilege and stays: sockets that it opens belong to the whole process. So nothing else
  * in the engine may use the pool; asynchronous file calls and name lookups would do so.
+ *
+ * Capabilities belong to threads, and nobody can take away those of another one: Node's own idle threads keep what the
+ * engine was born with. What they could do with it, seccomp forbids to all threads (kernel/seccomp.ts).
  */
 import * as c from "../ffi/constants.ts";
 import { check } from "../ffi/errno.ts";

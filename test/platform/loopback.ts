@@ -29,7 +29,7 @@ export interface Bench {
   get(at: number, length: number): string;
 }
 
-export function bench(options: Partial<Pick<HostOptions, "peekOffset" | "fdLimit">> = {}): Bench {
+export function bench(options: Partial<Pick<HostOptions, "peekOffset" | "fdLimit" | "scope">> = {}): Bench {
   const arena = allocate(4 << 20);
   const table = new FlowTable(64, Uint32Array.of(1, 2, 3, 4));
   const epoll = new Epoll(16);
