@@ -14,7 +14,7 @@ import { isInInitialUserNamespace, overflowUid } from "../kernel/user-namespace.
 /** Longest request in characters: as many rules of ports as there may be, and then some. */
 const LINE_MAX = 2 * 1024 * 1024;
 const CLIENTS_MAX = 16;
-/** A client that sends nothing, or reads nothing of its answer, for so long makes room for others. */
+/** A client that asks nothing for so long makes room for another one. */
 const IDLE_MS = 60_000;
 
 /**
@@ -43,20 +43,25 @@ const isRequest = (request: unknown): request is Request => validate(request);
 
 export class ControlServer {
   private readonly server: Server;
-  private readonly clients = new Set<Socket>();
+  /** When each asked or was answered last, by performance.now(). */
+  private readonly clients = new Map<Socket, number>();
   private readonly handlers: ControlHandlers;
+  private readonly pause: () => Promise<void>;
   private readonly idleMs: number;
   private path = "";
   /** Us, the owner of the state directory, and root, as our user namespace numbers users. */
   private readonly allowed = new Set([0, process.geteuid!()]);
 
-  /** @param idleMs how long a client may do nothing */
-  constructor(handlers: ControlHandlers, idleMs = IDLE_MS) {
+  /**
+   * @param pause lets packets have a turn between requests
+   * @param idleMs how long a client may ask nothing when another one wants its place
+   */
+  constructor(handlers: ControlHandlers, pause: () => Promise<void>, idleMs = IDLE_MS) {
     this.handlers = handlers;
+    this.pause = pause;
     this.idleMs = idleMs;
     // The end of a client's requests is not the end of its answers.
     this.server = createServer({ allowHalfOpen: true }, (client) => this.accept(client));
-    this.server.maxConnections = CLIENTS_MAX;
   }
 
   /** Starts to listen on a path that must not exist. Rejects when that fails. */
@@ -81,18 +86,21 @@ export class ControlServer {
   /** Stops listening, removes the socket file, and closes clients once their answers are written. */
   close(): void {
     this.server.close();
-    for (const client of this.clients) client.destroySoon();
+    for (const client of this.clients.keys()) client.destroySoon();
   }
 
   private accept(client: Socket): void {
-    this.clients.add(client);
-    client.on("close", () => this.clients.delete(client));
     client.on("error", () => client.destroy());
-    if (!this.mayAsk(callerOf(client))) {
-      refuse(client, "forbidden", "only the owner of this engine and root may ask it");
+    if (this.clients.size >= CLIENTS_MAX && !this.evict()) {
+      client.destroy();
       return;
     }
-    client.setTimeout(this.idleMs, () => client.destroy());
+    this.clients.set(client, performance.now());
+    client.on("close", () => this.clients.delete(client));
+    if (!this.mayAsk(callerOf(client))) {
+      this.refuse(client, "forbidden", "only the owner of this engine and root may ask it");
+      return;
+    }
     client.setEncoding("utf8");
     let answered = Promise.resolve("");
     client.on("data", (chunk: string) => {
@@ -102,6 +110,23 @@ export class ControlServer {
       void answered.then(() => client.resume());
     });
     client.on("end", () => void answered.then(() => client.end()));
+  }
+
+  /** Sends away the client that has been idle longest, if that is long enough. Timers would not help: see loop.ts. */
+  private evict(): boolean {
+    const [[client, since]] = [...this.clients].toSorted(([, a], [, b]) => a - b);
+    if (performance.now() - since < this.idleMs) return false;
+    this.clients.delete(client);
+    client.destroy();
+    return true;
+  }
+
+  /** Says no, and listens no more. The client closes the connection; else its place is the first to be given away. */
+  private refuse(client: Socket, code: string, message: string): void {
+    if (!client.writable) return;
+    this.clients.set(client, -Infinity);
+    client.removeAllListeners("data").resume();
+    client.end(`${failure(code, message)}\n`);
   }
 
   /**
@@ -124,11 +149,14 @@ export class ControlServer {
       // oxlint-disable-next-line no-await-in-loop -- in their order
       const answer = await this.execute(line);
       if (!client.writable) return "";
+      this.clients.set(client, performance.now());
       // oxlint-disable-next-line no-await-in-loop
       if (!client.write(`${answer}\n`)) await drained(client);
+      // oxlint-disable-next-line no-await-in-loop
+      await this.pause();
     }
     if (tooLong < 0 && rest.length <= LINE_MAX) return rest;
-    refuse(client, "too-long", `a request has at most ${LINE_MAX} characters`);
+    this.refuse(client, "too-long", `a request has at most ${LINE_MAX} characters`);
     return "";
   }
 
@@ -163,11 +191,6 @@ function drained(client: Socket): Promise<void> {
     };
     client.on("drain", done).on("close", done);
   });
-}
-
-function refuse(client: Socket, code: string, message: string): void {
-  if (client.writable) client.write(`${failure(code, message)}\n`);
-  client.destroySoon();
 }
 
 const failure = (code: string, message: string): string => JSON.stringify({ error: { code, message } });

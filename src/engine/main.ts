@@ -68,6 +68,7 @@ async function run(options: EngineOptions, log: Log): Promise<void> {
       ["ports", () => ({ rules: ports.show() })],
       ["setPorts", (params) => changePorts(ports, params)],
     ]),
+    () => loop.pause(),
   );
   const watch = new EndWatch(options.watch, epoll, EventKind.Watch);
   const loop = new Loop(epoll, engine.host, stack, options.fds.tap, {

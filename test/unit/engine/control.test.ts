@@ -4,6 +4,7 @@ import { chmodSync, existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { createConnection, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { AppError } from "../../../src/base/errors.ts";
 import { PORT_RULES_MAX, type PortRuleOptions } from "../../../src/config/options.ts";
 import { ControlServer } from "../../../src/engine/control.ts";
@@ -39,10 +40,10 @@ const handlers = new Map<string, (params: unknown) => unknown>([
 
 beforeEach(() => restart());
 
-/** @param idleMs how long a client may do nothing */
+/** @param idleMs see ControlServer */
 async function restart(idleMs?: number): Promise<void> {
   directory = mkdtempSync(join(tmpdir(), "bucatini-test-"));
-  server = new ControlServer(handlers, idleMs);
+  server = new ControlServer(handlers, setImmediate, idleMs);
   await server.listen(join(directory, "control.sock"));
 }
 
@@ -215,16 +216,23 @@ test("a client that does not read is not served further, holds little memory and
   expect(length).toBe(requests * (200_000 + '{"result":""}\n'.length));
 });
 
-test("clients beyond the sixteenth are sent away until one of them has been idle for too long", async () => {
+test("clients beyond the sixteenth are sent away, until one has been idle for so long that it must go", async () => {
   server.close();
   rmSync(directory, { recursive: true });
-  await restart(300);
+  await restart(200);
   const path = join(directory, "control.sock");
   const idle = Array.from({ length: 16 }, () => createConnection(path));
+  const ended = idle.map((each) => once(each, "close"));
   await Promise.all(idle.map((each) => once(each, "connect")));
   await expect(ask("echo", 1)).rejects.toThrow(/it closed the connection|ECONNRESET/);
-  await Promise.all(idle.map((each) => once(each, "close")));
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  idle[0].write('{"method":"echo"}\n');
+  await once(idle[0], "data");
+  await new Promise((resolve) => setTimeout(resolve, 60));
   expect(await ask("echo", 1)).toBe(1);
+  await ended[1];
+  expect(idle[0].destroyed).toBe(false);
+  for (const each of idle) each.destroy();
 });
 
 test("another user is sent away, even when modes let that one in", async () => {
@@ -239,6 +247,9 @@ test("another user is sent away, even when modes let that one in", async () => {
   process.seteuid!(0);
   const [answer] = (await once(socket, "data")) as [Buffer];
   expect(JSON.parse(answer.toString())).toMatchObject({ error: { code: "forbidden" } });
+  // What it says after that, nobody hears.
+  socket.write('{"method":"echo"}\n'.repeat(10_000));
+  socket.end();
   await once(socket, "close");
 });
 
