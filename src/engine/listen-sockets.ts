@@ -25,8 +25,8 @@ import { EventKind } from "./loop.ts";
 export interface ListenSocketsOptions {
   readonly listeners: Listeners;
   readonly epoll: Epoll;
-  /** Makes sockets in the container's network namespace; undefined where there are no rules for it. */
-  readonly inside: Inside | undefined;
+  /** Makes sockets in the container's network namespace. */
+  readonly inside: Inside;
   /** Listening sockets have descriptors below this. */
   readonly fdLimit: number;
   readonly families: Families;
@@ -68,7 +68,7 @@ export class ListenSockets {
 
   /** Finds out, and tells, whether sockets in the container can be bound to its loopback interface. Throws SysError. */
   async probeLoopback(): Promise<boolean> {
-    const fd = check(await this.#options.inside!.socket(false, c.IPPROTO_UDP), "socket", "in the container");
+    const fd = check(await this.#options.inside.socket(false, c.IPPROTO_UDP), "socket", "in the container");
     this.points.hasLoopbackDevice = bindToDevice(fd, "lo") !== -c.EPERM;
     close(fd);
     return this.points.hasLoopbackDevice;
@@ -156,7 +156,7 @@ export class ListenSockets {
   }
 
   async #openInside(point: BindPoint, count: number): Promise<number[]> {
-    const inside = this.#options.inside!;
+    const inside = this.#options.inside;
     const fds = await Promise.all(
       Array.from({ length: count }, () => inside.socket(this.#isV6(point), point.protocol)),
     );

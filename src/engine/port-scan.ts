@@ -55,6 +55,12 @@ export class PortScan {
     return this.#container.read(points, Pif.Splice) || hasHostChanged;
   }
 
+  /** Takes ports that we listen on ourselves since `read` out of those that are forwarded the other way. */
+  claim(rule: PortRule, ports: readonly number[]): void {
+    const side = rule.pif === Pif.Host ? this.#host : this.#container;
+    side.claim(rule.protocol, ports);
+  }
+
   /** Whether somebody listened where a rule leads to for this port, when `read` was called last. */
   isListening(rule: PortRule, port: number): boolean {
     const side = rule.pif === Pif.Host ? this.#container : this.#host;
@@ -95,7 +101,16 @@ class Side {
   }
 
   has(protocol: number, port: number): boolean {
-    return (protocol === IpProtocol.Tcp ? this.#tcpWanted : this.#udpWanted).has(port);
+    return this.#wanted(protocol).has(port);
+  }
+
+  claim(protocol: number, ports: readonly number[]): void {
+    const wanted = this.#wanted(protocol);
+    for (const port of ports) wanted.delete(port);
+  }
+
+  #wanted(protocol: number): PortMap {
+    return protocol === IpProtocol.Tcp ? this.#tcpWanted : this.#udpWanted;
   }
 
   hasChanged(): boolean {

@@ -6,25 +6,23 @@ import { readdirSync } from "node:fs";
 import { AppError } from "../base/errors.ts";
 import type { PortAction, PortRuleStatus, PortState } from "../config/control-types.ts";
 import type { PortOptions, PortRuleOptions } from "../config/options.ts";
-import { AF_NETLINK, EPOLLIN, F_DUPFD_CLOEXEC, NETLINK_SOCK_DIAG, SOCK_RAW } from "../ffi/constants.ts";
+import { EPOLLIN, F_DUPFD_CLOEXEC } from "../ffi/constants.ts";
 import { check } from "../ffi/errno.ts";
 import { close, fcntl } from "../ffi/libc.ts";
 import { Pif } from "../flow/state.ts";
 import type { ListenerSlot } from "../forward/listeners.ts";
 import type { PortRule } from "../forward/port-rule.ts";
-import { SockDiag } from "../kernel/sock-diag.ts";
 import { openInterval, takeExpirations } from "../kernel/timer.ts";
 import type { Log } from "../log/logger.ts";
 import { RateLimit } from "../log/rate-limit.ts";
-import { IpProtocol } from "../wire/ipv4.ts";
-import { isSomebodyConnecting } from "./handshakes.ts";
+import { ListenerCloser } from "./listener-closer.ts";
 import { ListenSockets, type ListenSocketsOptions } from "./listen-sockets.ts";
 import { EventKind } from "./loop.ts";
-import { type Pause, PortChange, SLICE } from "./port-change.ts";
+import { type Pause, PortChange } from "./port-change.ts";
 import { describeFailures, portError } from "./port-errors.ts";
-import { PortMap } from "./port-map.ts";
 import { changeRules, type PortRuleState } from "./port-rule-states.ts";
 import { PortScan } from "./port-scan.ts";
+import { SideDiags } from "./side-diags.ts";
 
 export interface PortsOptions extends Omit<ListenSocketsOptions, "freebind"> {
   readonly policy: PortOptions;
@@ -38,9 +36,6 @@ const SCAN_MS = 750;
 /** Index of the timer's events, and of those of the one that ends a sleep. */
 const SCAN_TIMER = 0;
 const SLEEP_TIMER = 1;
-/** How often to look whether clients are done connecting, and for how long: the kernel's first answer may take as long. */
-const POLL_MS = 10;
-const HANDSHAKE_MS = 1000;
 /** Descriptors that listening sockets leave to connections: so many, or a quarter where there are few. */
 const CONNECTION_FDS = 1024;
 /** So few sockets are just opened: how many descriptors are left is not worth finding out. */
@@ -49,6 +44,8 @@ const FEW = 64;
 export class Ports {
   readonly #options: PortsOptions;
   readonly #sockets: ListenSockets;
+  readonly #diags: SideDiags;
+  readonly #closer: ListenerCloser;
   /** Listening sockets have descriptors below this. */
   readonly #fdLimit: number;
   #rules: readonly PortRuleState[] = [];
@@ -60,9 +57,6 @@ export class Ports {
   #scan: PortScan | undefined;
   #isRescanning = false;
   readonly #warnings = new RateLimit(1);
-  /** What lists the sockets of each side (Pif). */
-  readonly #diags: (SockDiag | undefined)[] = [];
-  #wake: () => void = () => {};
   /** Whether automatic rules have to be compared with what the last look at listeners has found. */
   #isScanNew = false;
   /** Whether it is known how sockets in the container are kept to its loopback. */
@@ -76,6 +70,14 @@ export class Ports {
       ...options,
       fdLimit: this.#fdLimit,
       freebind: options.policy.freebind,
+    });
+    this.#diags = new SideDiags(options.inside);
+    this.#closer = new ListenerCloser({
+      ...options,
+      sockets: this.#sockets,
+      timerIndex: SLEEP_TIMER,
+      diags: this.#diags,
+      pause: () => this.#pause(),
     });
   }
 
@@ -115,7 +117,7 @@ export class Ports {
 
   /** To be called when one of our timers has run out. */
   timer(index: number): void {
-    if (index === SLEEP_TIMER) this.#wake();
+    if (index === SLEEP_TIMER) this.#closer.wake();
     else if (!this.#mustRescan()) return;
     else {
       this.#isRescanning = true;
@@ -143,13 +145,11 @@ export class Ports {
     const current = new Set(this.#rules);
     const stay = new Set(next);
     await this.#prepare(next);
-    const added = next
-      .filter((state) => !current.has(state))
-      .map((state) => ({ ...state, ports: this.#portsOf(state.rule) }));
+    const added = next.filter((state) => !current.has(state));
     this.#reserve(added);
     const change = this.#newChange();
     try {
-      for (const rule of added) await openAll(change, rule);
+      for (const state of inOrder(added)) await this.#open(change, state);
       await change.commit();
     } catch (cause) {
       await change.rollBack();
@@ -161,7 +161,7 @@ export class Ports {
     for (const state of current) {
       if (!stay.has(state)) this.#sockets.forEachSlot(state.rule, (slot) => leaving.push(slot));
     }
-    await this.#retire(leaving);
+    await this.#closer.close(leaving);
     this.#sockets.points.prune();
     // What we listen on ourselves does not count, and has changed.
     this.#isScanNew = true;
@@ -177,13 +177,11 @@ export class Ports {
   }
 
   async #probeLoopback(): Promise<void> {
-    const { inside, log } = this.#options;
-    if (inside === undefined)
-      throw new AppError("USAGE", "without the bypass there are no ports of the container");
     if (this.#isProbed) return;
+    const hasDevice = await this.#sockets.probeLoopback();
     this.#isProbed = true;
-    if (await this.#sockets.probeLoopback()) return;
-    log.warn(
+    if (hasDevice) return;
+    this.#options.log.warn(
       "this kernel binds to no interface without privilege: -T and -U listen on 127.0.0.1 and ::1 only",
     );
   }
@@ -191,8 +189,8 @@ export class Ports {
   async #openScan(): Promise<PortScan> {
     const { families, policy } = this.#options;
     return new PortScan({
-      host: await this.#diagOf(Pif.Host),
-      container: await this.#diagOf(Pif.Splice),
+      host: await this.#diags.of(Pif.Host),
+      container: await this.#diags.of(Pif.Splice),
       families,
       hostLoopbackToContainer: policy.hostLoopbackToContainer || policy.spliceOnly,
     });
@@ -207,10 +205,30 @@ export class Ports {
     return ports;
   }
 
+  /** Opens the ports of a new rule. Throws AppError when it cannot do without those that cannot be had. */
+  async #open(change: PortChange, { rule, failures }: PortRuleState): Promise<void> {
+    const ports = this.#portsOf(rule);
+    await change.open(rule, ports, (port, errno) => {
+      if (!rule.weak) throw portError(rule, port, errno);
+      failures.set(port, errno);
+    });
+    this.#claim(rule, ports, failures);
+    const [first] = failures;
+    if (first !== undefined && failures.size === ports.length && !rule.scan) throw portError(rule, ...first);
+  }
+
+  /** Sees to it that what goes one way does not come back. */
+  #claim(rule: PortRule, ports: readonly number[], failures: ReadonlyMap<number, number>): void {
+    this.#scan?.claim(
+      rule,
+      ports.filter((port) => !failures.has(port)),
+    );
+  }
+
   /** Makes sure of the descriptors that rules need. Throws AppError (PORT_LIMIT). */
-  #reserve(added: readonly (PortRuleState & { ports: readonly number[] })[]): void {
+  #reserve(added: readonly PortRuleState[]): void {
     let needed = 0;
-    for (const { rule, ports } of added) needed += this.#sockets.countMissing(rule, ports);
+    for (const { rule } of added) needed += this.#sockets.countMissing(rule, this.#portsOf(rule));
     if (needed <= FEW) return;
     const open = readdirSync("/proc/self/fd").length;
     const free = Math.max(0, this.#fdLimit - open);
@@ -243,19 +261,20 @@ export class Ports {
     try {
       this.#readScan();
       const fresh: [PortRule, Map<number, number>][] = [];
-      for (const { rule, failures } of this.#rules) {
+      for (const { rule, failures } of inOrder(this.#rules)) {
         if (!rule.scan) continue;
         const before = new Map(failures);
         const missing = this.#isScanNew ? this.#compare(rule, gone) : [...before.keys()];
         failures.clear();
         await change.open(rule, missing, (port, errno) => failures.set(port, errno));
+        this.#claim(rule, missing, failures);
         const others = [...failures].filter(([port, errno]) => before.get(port) !== errno);
         if (others.length > 0) fresh.push([rule, new Map(others)]);
       }
       await change.commit();
       this.#isScanNew = false;
       for (const [rule, failures] of fresh) this.#warn(rule, failures);
-      await this.#retire(gone);
+      await this.#closer.close(gone);
     } catch (err) {
       await change.rollBack();
       this.#isScanNew = true;
@@ -290,56 +309,6 @@ export class Ports {
     if (this.#isRunning) await this.#options.pause();
   }
 
-  /** Closes sockets; who has come in stays. */
-  async #retire(slots: readonly ListenerSlot[]): Promise<void> {
-    await this.#each(slots, (slot) => this.#sockets.stop(slot));
-    for (const pif of [Pif.Host, Pif.Splice]) await this.#awaitHandshakes(pif, slots);
-    await this.#each(slots, (slot) => this.#sockets.retire(slot));
-  }
-
-  /** Does something for each slot, and lets packets through. */
-  async #each(slots: readonly ListenerSlot[], act: (slot: ListenerSlot) => void): Promise<void> {
-    for (const [i, slot] of slots.entries()) {
-      if (i > 0 && i % SLICE === 0) await this.#pause();
-      act(slot);
-    }
-  }
-
-  /** Whoever has been answered believes to be connected soon, and shall not be wrong. */
-  async #awaitHandshakes(pif: Pif, slots: readonly ListenerSlot[]): Promise<void> {
-    const { listeners } = this.#options;
-    const ports = new PortMap();
-    let hasTcp = false;
-    for (const slot of slots) {
-      if (listeners.protocol(slot) !== IpProtocol.Tcp || this.#sockets.points.of(slot).pif !== pif) continue;
-      ports.add(listeners.port(slot));
-      hasTcp = true;
-    }
-    if (!hasTcp) return;
-    const diag = await this.#diagOf(pif);
-    const deadline = performance.now() + HANDSHAKE_MS;
-    while (isSomebodyConnecting(diag, ports) && performance.now() < deadline) await this.#sleep();
-  }
-
-  /** What lists the sockets of a side. Throws SysError. */
-  async #diagOf(pif: Pif): Promise<SockDiag> {
-    const known = this.#diags[pif];
-    if (known !== undefined) return known;
-    if (pif === Pif.Host) return (this.#diags[pif] = SockDiag.open());
-    const fd = await this.#options.inside!.open(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG);
-    return (this.#diags[pif] = new SockDiag(check(fd, "socket", "sock_diag in the container")));
-  }
-
-  /** Node's timers do not wake the engine's loop. */
-  async #sleep(): Promise<void> {
-    const fd = openInterval(POLL_MS);
-    check(this.#options.epoll.add(fd, EPOLLIN, EventKind.Timer, SLEEP_TIMER), "epoll_ctl", "timer");
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-    });
-    close(fd);
-  }
-
   #warn(rule: PortRule, failures: ReadonlyMap<number, number>): void {
     if (failures.size > 0) this.#options.log.warn(describeFailures(rule, failures));
   }
@@ -357,18 +326,12 @@ export class Ports {
   }
 }
 
-/** Opens the ports of a new rule. Throws AppError when it cannot do without those that cannot be had. */
-async function openAll(
-  change: PortChange,
-  { rule, failures, ports }: PortRuleState & { ports: readonly number[] },
-): Promise<void> {
-  await change.open(rule, ports, (port, errno) => {
-    if (!rule.weak) throw portError(rule, port, errno);
-    failures.set(port, errno);
-  });
-  const [first] = failures;
-  if (first !== undefined && failures.size === ports.length && !rule.scan) throw portError(rule, ...first);
-}
+/**
+ * The host's rules before those of the container, so that it is always the same that has its way where each would keep
+ * the other from being opened.
+ */
+const inOrder = (states: readonly PortRuleState[]): PortRuleState[] =>
+  states.toSorted((a, b) => a.rule.pif - b.rule.pif);
 
 function stateOf({ rule, failures }: PortRuleState, open: number): PortState {
   if (failures.size > 0) return open === 0 ? "failed" : "partial";
