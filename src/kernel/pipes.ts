@@ -44,8 +44,7 @@ export class Pipes {
 
   /** Gives back a pipe; what one still holds is lost. */
   give(pipe: number, isEmpty: boolean): void {
-    // With many pipes open, those beyond the first few are small.
-    if (isEmpty && this.#open <= KEPT) {
+    if (isEmpty && this.#kept.length < KEPT) {
       this.#kept.push(pipe);
       return;
     }

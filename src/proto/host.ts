@@ -125,7 +125,10 @@ export interface Host {
   takePipe(): Pipe;
   /** Gives back a pipe; one that still holds bytes loses them. */
   givePipe(pipe: Pipe, isEmpty: boolean): void;
-  /** Moves what a stream holds into a pipe (splice(2)): bytes, 0 at the end of the stream, -EAGAIN when none is there. */
+  /**
+   * Moves what a stream holds into a pipe (splice(2)): bytes, 0 at the end of the stream, -EAGAIN when none is there or
+   * the next one is urgent.
+   */
   fillPipe(pipe: Pipe, fd: Fd): number;
   /** Moves up to `length` bytes of a pipe to a stream: bytes, or -EAGAIN when it takes none. */
   drainPipe(pipe: Pipe, fd: Fd, length: number): number;

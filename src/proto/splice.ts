@@ -9,10 +9,8 @@
  * Events only mark what may be tried; `#turn` tries it, and `#settle` alone decides, from the state that is left, what
  * ends. So the order of events, and events that are out of date, do not matter.
  *
- * What `fillPipe` says with urgent data about (SO_OOBINLINE; tcp_read_sock() and tcp_splice_read() in net/ipv4/tcp.c):
- * it stops before the urgent byte, and then says -EAGAIN, or 0 as at the end when the peer's FIN is there too, until
- * that byte has been received in another way. EPOLLPRI tells of such a byte, but may come later than the 0. So 0 and
- * errors are never believed before `fillPipeByte` has found nothing; -EAGAIN is, unless EPOLLPRI was seen.
+ * Urgent data (SO_OOBINLINE): splice(2) stops before the urgent byte, with -EAGAIN or an error of the socket if there is
+ * one, until that byte has been received in another way (tcp_read_sock() in net/ipv4/tcp.c). EPOLLPRI tells of it.
  */
 import { Count } from "../base/counters.ts";
 import { FlowState, FlowType, Pif } from "../flow/state.ts";
@@ -261,14 +259,14 @@ export class Splice implements FlowHandler {
     return false;
   }
 
-  /** Fills a pipe, with the urgent byte if that is next: bytes, 0 at the end, or -errno. */
+  /** Fills a pipe, with the urgent byte if that is next: bytes, 0 at the end or behind an error, or -errno. */
   #receive(side: SideIndex, pipe: Pipe): number {
     const { host } = this.#net;
     const fd = this.#fds[side];
     const bytes = host.fillPipe(pipe, fd);
-    if (bytes > 0) return bytes;
-    if (bytes === -Errno.EAGAIN && (this.#flags[side] & SideFlag.Urgent) === 0) return bytes;
-    if (bytes < 0 && bytes !== -Errno.EAGAIN) this.#flags[side] |= SideFlag.Broken;
+    if (bytes >= 0) return bytes;
+    if (bytes !== -Errno.EAGAIN) this.#flags[side] |= SideFlag.Broken;
+    if ((this.#flags[side] & (SideFlag.Urgent | SideFlag.Broken)) === 0) return bytes;
     return host.fillPipeByte(pipe, fd);
   }
 

@@ -113,16 +113,15 @@ export class FakeSocket {
   }
 
   /**
-   * Takes up to `most` bytes off the stream: 0 at its end, -errno when there are none. Stops before an urgent byte, as
-   * if there were no more, unless `isUrgentTaken`.
+   * Takes up to `most` bytes off the stream: 0 at its end, -errno when there are none. Stops before an urgent byte, with
+   * an error if there is one, unless `isUrgentTaken`.
    */
   takeStream(most: number, isUrgentTaken: boolean): Uint8Array | number {
     const limit = isUrgentTaken || this.urgentAt < 0 ? most : Math.min(most, this.urgentAt);
     const bytes = this.stream.slice(0, limit);
     if (bytes.length === 0) {
-      if (this.streamEnded) return 0;
-      if (this.error !== 0) return -this.takeError();
-      return this.isBroken ? 0 : -EAGAIN;
+      if (!this.streamEnded && this.error !== 0) return -this.takeError();
+      return (this.streamEnded || this.isBroken) && this.stream.length === 0 ? 0 : -EAGAIN;
     }
     this.stream = this.stream.slice(bytes.length);
     this.urgentAt = Math.max(this.urgentAt - bytes.length, -1);

@@ -222,11 +222,19 @@ test("urgent data go with the others, wherever they are", () => {
   expect(sentOn(server)).toEqual(Buffer.from(pattern(10)));
   client.arrive(pattern(3));
   client.urgentAt = 2;
-  client.streamEnded = true;
-  // The event that tells of it may come late.
-  fake.event(client, IN | OUT);
+  fake.end(client);
   expect(sentOn(server).length).toBe(13);
   expect(server.writeShut).toBe(true);
+});
+
+test("an urgent byte of which no event has told yet is no end", () => {
+  const { client, server } = fake.establish();
+  client.arrive(pattern(5));
+  client.urgentAt = 4;
+  fake.end(client);
+  expect([sentOn(server).length, server.writeShut]).toEqual([4, false]);
+  fake.event(client, IN | PRI | RDHUP);
+  expect([sentOn(server).length, server.writeShut]).toEqual([5, true]);
 });
 
 test("an urgent byte before a reset is delivered", () => {
