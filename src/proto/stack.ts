@@ -100,6 +100,7 @@ export class Stack {
   /** There are sockets in the container's network namespace again (see `Host.openTcp`). */
   insideReady(): void {
     this.splice.insideReady();
+    this.udp.insideReady();
   }
 
   /** Takes clients that wait, and moves data of sockets that are readable, each within a budget. */

@@ -34,6 +34,9 @@ const UNPRIVILEGED_PORT = 1024;
 /** Datagrams thrown away at most before a socket is used. */
 const STRAY_DATAGRAMS = 64;
 
+/** Instead of a flow: try again later. */
+export const NOT_YET = -2;
+
 export class UdpOpener {
   readonly #net: Net;
   readonly #flows: UdpFlows;
@@ -77,7 +80,10 @@ export class UdpOpener {
     return flow;
   }
 
-  /** Starts a flow for a client's datagram at a listener, whose side is in `flows.key`; NO_FLOW when it cannot be. */
+  /**
+   * Starts a flow for a client's datagram at a listener, whose side is in `flows.key`; NO_FLOW when it cannot be.
+   * NOT_YET, with the key as it was, when it has to wait for a socket in the container's network namespace.
+   */
   inbound(slot: ListenerSlot): FlowIndex {
     const { flows } = this.#net;
     const flow = this.#admission.admit(slot);
@@ -86,6 +92,11 @@ export class UdpOpener {
     if (sidePif(flows.key, 0) === Pif.Tap) flows.target(flow);
     else {
       const result = this.#connect(flow);
+      if (result === -Errno.EAGAIN) {
+        copySide(flows.key, flows.sides, wordsOf(flow << 1));
+        flows.cancel(flow);
+        return NOT_YET;
+      }
       if (result < 0) return this.#fail(flow, result);
     }
     this.#flows.use(flow, slot);
@@ -169,7 +180,7 @@ export class UdpOpener {
     const family = familyRules(rules, !isIpv4(sides, words + SideWord.Ours));
     if (rule.device !== undefined || family.outboundInterface !== undefined) return;
     if (!listensAt(rule, sides, words + SideWord.Ours)) return;
-    for (let i = 0; i < SIDE_WORDS; i++) key[i] = sides[words + i];
+    copySide(key, sides, words);
     key[SideWord.Ports] = packPorts(port, endpointPort(sides, words));
     // That is a client already, which the container knows under another address.
     if (flows.lookup() !== NO_FLOW) return;
@@ -200,11 +211,9 @@ export class UdpOpener {
   /** Gives up a flow for which no socket was to be had. */
   #fail(flow: FlowIndex, result: number): typeof NO_FLOW {
     this.#net.flows.cancel(flow);
-    const isLimit = result === -Errno.EMFILE || result === -Errno.ENFILE;
-    if (isLimit) this.#warn("no more sockets may be opened, new UDP conversations are refused");
-    // A new socket in the container is there by the time that a client repeats its datagram.
-    const isShort = isLimit || result === -Errno.EAGAIN;
-    return this.#refuse(isShort ? Count.dropSocketLimit : Count.dropConnectFailed);
+    if (result !== -Errno.EMFILE && result !== -Errno.ENFILE) return this.#refuse(Count.dropConnectFailed);
+    this.#warn("no more sockets may be opened, new UDP conversations are refused");
+    return this.#refuse(Count.dropSocketLimit);
   }
 
   #refuse(counter: number): typeof NO_FLOW {
@@ -218,4 +227,8 @@ export class UdpOpener {
     const { suppressed } = this.#warnings;
     log.warn(message, suppressed === 0 ? undefined : { suppressed });
   }
+}
+
+function copySide(key: Uint32Array, sides: Uint32Array, words: number): void {
+  for (let i = 0; i < SIDE_WORDS; i++) key[i] = sides[words + i];
 }

@@ -5,6 +5,7 @@ import { FlowQueue } from "../flow/queue.ts";
 import { FlowState, FlowType, Pif } from "../flow/state.ts";
 import {
   NO_FLOW,
+  oursPort,
   packKind,
   sidePif,
   SideWord,
@@ -24,7 +25,7 @@ import { OUT_PAYLOAD } from "./net.ts";
 import type { Output } from "./output.ts";
 import type { UdpErrors } from "./udp-errors.ts";
 import { NO_SLOT, type UdpFlows } from "./udp-flows.ts";
-import type { UdpOpener } from "./udp-open.ts";
+import { NOT_YET, type UdpOpener } from "./udp-open.ts";
 import type { UdpSender } from "./udp-send.ts";
 
 /** What one socket may receive in one turn, so that others get theirs. */
@@ -46,6 +47,14 @@ export interface UdpParts {
   readonly opener: UdpOpener;
 }
 
+/** A datagram or a train from a client that has no flow yet. */
+interface Waiting {
+  /** The client's side. */
+  readonly key: Uint32Array;
+  readonly bytes: Uint8Array;
+  readonly segment: number;
+}
+
 export class UdpReceiver {
   readonly #net: Net;
   readonly #output: Output;
@@ -53,6 +62,8 @@ export class UdpReceiver {
   /** Flows and listeners that may be readable. */
   readonly #flows: FlowQueue;
   readonly #listeners = new FlowQueue(0);
+  /** What waits for sockets in the container's network namespace, by listener: those receive nothing meanwhile. */
+  readonly #waiting = new Map<ListenerSlot, Waiting>();
   /** What was received and not yet sent on, at `output.payloadAt`: bytes, size of each datagram, and for which side. */
   #held = 0;
   #segment = 0;
@@ -87,8 +98,23 @@ export class UdpReceiver {
     for (let left = this.#listeners.length; left > 0; left--) {
       const slot = this.#listeners.take();
       // So may the slot.
-      const isOurs = listeners.protocol(slot) === IpProtocol.Udp;
+      const isOurs = listeners.protocol(slot) === IpProtocol.Udp && !this.#waiting.has(slot);
       if (isOurs && this.#turn(NO_FLOW, slot)) this.listenerReady(slot);
+    }
+  }
+
+  /** There are sockets in the container's network namespace again. */
+  insideReady(): void {
+    const { flows, host, listeners } = this.#net;
+    for (const [slot, { key, bytes, segment }] of this.#waiting) {
+      this.#waiting.delete(slot);
+      // The listener may have gone, and its slot may be that of another one.
+      if (listeners.protocol(slot) !== IpProtocol.Udp || listeners.port(slot) !== oursPort(key, 0)) continue;
+      flows.key.set(key);
+      host.arena.bytes.set(bytes, this.#output.payloadAt);
+      if (!this.#arrived(slot, bytes.length, segment)) return;
+      this.#flush();
+      this.listenerReady(slot);
     }
   }
 
@@ -101,6 +127,7 @@ export class UdpReceiver {
    * Datagrams of one size that come one by one are held and go on as a train too: one call for each costs more.
    */
   #turn(flow: FlowIndex, slot: ListenerSlot): boolean {
+    const { host } = this.#net;
     const { errors } = this.#parts;
     let bytes = 0;
     let failures = 0;
@@ -108,7 +135,9 @@ export class UdpReceiver {
       const length = this.#receive(flow, slot);
       if (length >= 0) {
         bytes += length;
-        this.#take(slot === NO_SLOT ? (flow << 1) | TARGET : this.#sideAt(slot), length);
+        const segment = length > 0 ? host.receivedSegment : 0;
+        if (slot === NO_SLOT) this.#take((flow << 1) | TARGET, length, segment);
+        else if (!this.#arrived(slot, length, segment)) return false;
         continue;
       }
       this.#flush();
@@ -132,27 +161,41 @@ export class UdpReceiver {
   }
 
   /**
-   * The side from which a listener received the datagram with the ends in `flows.key`, of a new flow if need be;
-   * negative when nobody wants it.
+   * Takes what a listener received from the client whose side is in `flows.key`, but for its kind. False when it has to
+   * wait, and with it what is behind.
    */
-  #sideAt(slot: ListenerSlot): SideIndex {
-    const { flows, listeners } = this.#net;
+  #arrived(slot: ListenerSlot, length: number, segment: number): boolean {
+    const { flows, host, listeners } = this.#net;
     flows.key[SideWord.Kind] = packKind(IpProtocol.Udp, listeners.pif(slot));
-    const side = flows.lookup();
-    return side >= 0 ? side : this.#parts.opener.inbound(slot) * 2;
+    let from = flows.lookup();
+    if (from < 0) {
+      const flow = this.#parts.opener.inbound(slot);
+      if (flow === NOT_YET) {
+        const at = this.#output.payloadAt + this.#held;
+        this.#waiting.set(slot, {
+          key: flows.key.slice(),
+          bytes: host.arena.bytes.slice(at, at + length),
+          segment,
+        });
+        this.#flush();
+        return false;
+      }
+      if (flow === NO_FLOW) return true;
+      from = flow << 1;
+    }
+    this.#take(from, length, segment);
+    return true;
   }
 
   /** Takes `length` bytes behind those that are held, from a side; they wait for more or are sent on. */
-  #take(from: SideIndex, length: number): void {
-    if (from < 0) return;
-    const { host } = this.#net;
+  #take(from: SideIndex, length: number, segment: number): void {
     const to = from ^ 1;
-    const each = length > 0 && host.receivedSegment > 0 ? host.receivedSegment : length;
+    const each = segment > 0 ? segment : length;
     if (this.#held > 0 && !(to === this.#to && this.#joins(length, each))) {
       const at = this.#output.payloadAt;
       const held = this.#held;
       this.#deliver();
-      host.arena.bytes.copyWithin(at, at + held, at + held + length);
+      this.#net.host.arena.bytes.copyWithin(at, at + held, at + held + length);
     }
     this.#note(from);
     if (this.#held === 0) this.#segment = each;

@@ -109,6 +109,11 @@ export class Udp implements Upper, FlowHandler {
     if ((events & ~EpollEvent.Error) !== 0) this.#receiver.listenerReady(slot);
   }
 
+  /** There are sockets in the container's network namespace again. */
+  insideReady(): void {
+    this.#receiver.insideReady();
+  }
+
   /** Receives from sockets that are readable, each within a budget. */
   service(): void {
     this.#receiver.service();

@@ -162,3 +162,18 @@ test("conversations of the container that have a port are found", () => {
   fake.wait(33_000);
   expect(fake.stack.udp.socketsAt(8053)).toEqual([]);
 });
+
+test("what waits for a socket inside is forgotten with its listener", () => {
+  const listener = listen(8053);
+  fake.net.host.script("openUdp", -11);
+  arrive(listener, "127.0.0.1", 5000, 10);
+  cycle(READABLE, listener);
+  fake.net.listeners.retire(listener.slot);
+  const other = listen(8054);
+  expect(other.slot).toBe(listener.slot);
+  fake.stack.insideReady();
+  expect(fake.net.flows.active).toBe(0);
+  arrive(other, "127.0.0.1", 5000, 10);
+  cycle(READABLE, other);
+  expect(fake.net.flows.active).toBe(1);
+});
