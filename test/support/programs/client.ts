@@ -8,7 +8,8 @@
  *                                   to 7017 is not read by the server; then reads the first: { done, failed, more }
  *   hold HOST PORT COUNT            COUNT connections with an echo of a byte each, again and again, until standard input
  *                                   ends: { done, failed, first, rounds }
- *   datagrams HOST PORT SIZE COUNT  datagrams of random bytes, each echoed: { echoed, lost, wrong }
+ *   datagrams HOST PORT SIZE COUNT [MS]  datagrams of random bytes, each echoed, within 2,000 ms or those given:
+ *                                   { echoed, lost, wrong }
  *   range HOST FIRST COUNT          the number of the port to each of COUNT UDP ports: what came back, by port
  */
 import { createSocket } from "node:dgram";
@@ -188,7 +189,7 @@ async function reset(): Promise<object> {
   return { done: 1 };
 }
 
-async function datagrams(size: number, count: number): Promise<object> {
+async function datagrams(size: number, count: number, deadlineMs = DATAGRAM_DEADLINE_MS): Promise<object> {
   const socket = createSocket({ type: host.includes(":") ? "udp6" : "udp4", recvBufferSize: 1 << 20 });
   socket.connect(port, host);
   await once(socket, "connect");
@@ -197,7 +198,7 @@ async function datagrams(size: number, count: number): Promise<object> {
   for (let index = 0; index < count; index++) {
     const payload = randomBytes(size);
     const answer = await new Promise<Buffer | undefined>((resolve) => {
-      const deadline = setTimeout(() => resolve(undefined), DATAGRAM_DEADLINE_MS);
+      const deadline = setTimeout(() => resolve(undefined), deadlineMs);
       socket.once("message", (datagram) => {
         clearTimeout(deadline);
         resolve(datagram);
@@ -222,7 +223,7 @@ const verbs: Record<string, () => Promise<object>> = {
   range: () => range(counts[0] ?? 1),
   sequential: () => sequential(counts[0] ?? 1),
   parallel: () => parallel(counts[0] ?? 1),
-  datagrams: () => datagrams(counts[0] ?? 1, counts[1] ?? 1),
+  datagrams: () => datagrams(counts[0] ?? 1, counts[1] ?? 1, counts[2]),
 };
 const chosen = verbs[verb ?? ""];
 if (chosen === undefined) throw new Error(`unknown verb ${verb}`);
