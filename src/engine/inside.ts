@@ -8,7 +8,8 @@
  */
 import * as c from "../ffi/constants.ts";
 import { check } from "../ffi/errno.ts";
-import { POOL_CALLS, socketOnPool } from "../ffi/libc-async.ts";
+import { socketOnPool } from "../ffi/libc-async.ts";
+import { ASYNC_CALLS } from "../ffi/library.ts";
 import { dropCapabilitiesOnPool } from "../kernel/caps.ts";
 import { enterOnPool } from "../kernel/namespace.ts";
 import { prepareTcp, prepareUdp } from "../kernel/socket.ts";
@@ -56,7 +57,7 @@ export class Inside {
 
   /** Opens any socket, non-blocking, as socket(2) does. */
   async open(domain: number, type: number, protocol: number): Promise<number> {
-    if (this.#running === POOL_CALLS) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    if (this.#running === ASYNC_CALLS) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     else this.#running++;
     const fd = await socketOnPool(domain, type | c.SOCK_NONBLOCK | c.SOCK_CLOEXEC, protocol);
     // Whoever waits takes our place.

@@ -4,9 +4,6 @@
  */
 import { declare, errno } from "./library.ts";
 
-/** Calls at the same time for which koffi keeps memory (resident_async_pools); each further one is four times as slow. */
-export const POOL_CALLS = 8;
-
 type PoolFunction = ReturnType<typeof declare>;
 
 function onPool(call: PoolFunction, ...args: (number | string)[]): Promise<number> {
