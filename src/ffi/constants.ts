@@ -129,9 +129,9 @@ export const SO_REUSEPORT = 15;
 export const SO_PEERCRED = 17;
 export const SO_BINDTODEVICE = 25;
 export const SO_ATTACH_FILTER = 26;
-export const SO_DETACH_FILTER = 27;
 export const SO_PROTOCOL = 38;
 export const SO_DOMAIN = 39;
+export const SO_BINDTOIFINDEX = 62;
 export const SO_PEEK_OFF = 42;
 
 /* linux/in.h, linux/in6.h */

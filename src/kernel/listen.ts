@@ -34,6 +34,8 @@ const TCP_SYN = 2;
 /** How much of a packet passes a filter. */
 const DROP = 0;
 const PASS = 0xffff_ffff;
+/** The last index an interface could have. */
+const NO_INTERFACE = 0x7fff_ffff;
 const ANY_IPV4 = ipv4Words(0);
 const ANY_IPV6 = new Uint32Array(4);
 
@@ -61,10 +63,14 @@ export function adoptListener(fd: number, protocol: number, v6: boolean): number
 }
 
 /**
- * Lets nobody new in at a TCP listener: connections that are being made can still be completed and accepted. Further
- * ones get no answer and try again, until the socket is closed and they are refused. 0 or -errno.
+ * Lets nobody new in at a TCP listener, for good: connections that are being made can still be completed and accepted.
+ * Further clients find whoever else listens there, or are refused; at a socket that is bound to a device they get no
+ * answer and try again. 0 or -errno.
  */
 export function retireListener(fd: number): number {
+  // Nothing comes from there, and the kernel does not ask whether it exists. Only root may do so twice.
+  const result = setOption(fd, c.SOL_SOCKET, c.SO_BINDTOIFINDEX, NO_INTERFACE);
+  if (result === 0) return result;
   writeProgram([
     [LOAD_BYTE, 0, 0, TCP_FLAGS_AT],
     [JUMP_IF_ANY_BIT, 0, 1, TCP_SYN],
@@ -80,9 +86,6 @@ export function retireListener(fd: number): number {
  */
 export const setShared = (fd: number, on: boolean): number =>
   setOption(fd, c.SOL_SOCKET, c.SO_REUSEPORT, on ? 1 : 0);
-
-/** Undoes `retireListener`: 0 or -errno. */
-export const reviveListener = (fd: number): number => setOption(fd, c.SOL_SOCKET, c.SO_DETACH_FILTER, 0);
 
 /** Binds to address, port and device. */
 function place(fd: number, options: ListenOptions): number {

@@ -10,6 +10,7 @@ import {
   LOOPBACK,
   occupy,
   openFiles,
+  openRaw,
   play,
   timed,
   tryToListen,
@@ -75,10 +76,11 @@ void play({
 
   /** A client whose kernel was answered and has not confirmed that yet. */
   async handshake() {
+    const raw = openRaw();
     const world = await World.build();
     await world.start("-t 8000", "-t 8001");
     execFileSync("sh", ["-c", LINK]);
-    connectHalf(8000);
+    connectHalf(raw, 8000);
     const quick = await timed(world.change("del", "-t 8001"));
     const slow = await timed(world.change("del", "-t 8000"));
     world.end();

@@ -3,12 +3,8 @@ import * as c from "../../../src/ffi/constants.ts";
 import { check } from "../../../src/ffi/errno.ts";
 import { close } from "../../../src/ffi/libc.ts";
 import type { Inside } from "../../../src/engine/inside.ts";
-import { limitCapabilities } from "../../../src/kernel/caps.ts";
 import { bindToDevice } from "../../../src/kernel/socket.ts";
 import { client, LOOPBACK, occupy, openFiles, play, timed, World } from "../ports-world.ts";
-
-/* linux/capability.h */
-const CAP_NET_RAW = 13;
 
 void play({
   /** Addresses, interfaces, ranges, both sides. */
@@ -130,7 +126,6 @@ void play({
         },
       } as Inside,
     }));
-    limitCapabilities(Array.from({ length: 32 }, (_, i) => i).filter((each) => each !== CAP_NET_RAW));
     const failed = await world.start("-T 8000", "-U 8000");
     const { container } = world.listening();
     world.end();
