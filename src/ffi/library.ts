@@ -1,7 +1,7 @@
 /** The C library of this process, and the cell in which it leaves errno. The only file that imports koffi. */
 import { config, load, view } from "koffi";
 
-/** Asynchronous calls at a time for which koffi keeps memory. Each further one allocates its own, and is several times as slow. */
+/** Asynchronous calls at a time for which koffi keeps memory; each further one is several times as slow. */
 export const ASYNC_CALLS = 16;
 // Settings belong to the process and can be made but once.
 if (config()["resident_async_pools"] !== ASYNC_CALLS) config({ resident_async_pools: ASYNC_CALLS });

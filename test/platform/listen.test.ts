@@ -130,6 +130,44 @@ test("one socket serves every address of both families", () => {
   }
 });
 
+test.each([true, false])(
+  "what clients of either family sent is read ahead; SO_PEEK_OFF: %s",
+  (peekOffset) => {
+    const b = bench({ peekOffset });
+    const fd = listener({});
+    for (const loopback of [LOOPBACK4, LOOPBACK6]) {
+      dial(loopback, portOf(fd));
+      const accepted = check(b.host.accept(fd), "accept");
+      b.host.part(0, 0, b.put(0, "hello"));
+      expect(b.host.send(open.at(-1)!, 1)).toBe(5);
+      open.push(accepted);
+      b.host.preparePeek(accepted);
+      expect([b.host.peek(accepted, 8192, 2), b.host.peek(accepted, 8192, 9)]).toEqual([2, 3]);
+      expect([b.host.discard(accepted, 4), b.host.setPeekOffset(accepted, 0)]).toEqual([4, 0]);
+      expect(b.host.peek(accepted, 8192, 9)).toBe(1);
+      expect(b.get(8192, 1)).toBe("o");
+    }
+  },
+);
+
+test("a client whose connection is not ended but given up sees a reset", () => {
+  const b = bench();
+  const fd = listener({});
+  const sees = (end: (accepted: number) => void): number => {
+    expect(dial(LOOPBACK4, portOf(fd))).toBe(0);
+    end(check(b.host.accept(fd), "accept"));
+    return b.host.receive(open.at(-1)!, 8192, 1);
+  };
+  // As the kernel does when it kills an engine.
+  expect(sees(close)).toBe(-c.ECONNRESET);
+  expect(
+    sees((accepted) => {
+      b.host.shutdownWrite(accepted);
+      close(accepted);
+    }),
+  ).toBe(0);
+});
+
 test("both families have the port of one wildcard each", () => {
   for (const protocol of [UDP, TCP]) {
     const fd = listener({ protocol, address: new Uint32Array(4) });
