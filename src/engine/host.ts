@@ -3,7 +3,7 @@ import { ipv4Words, isIpv4, isUnspecified } from "../base/address.ts";
 import type { Arena } from "../base/arena.ts";
 import * as c from "../ffi/constants.ts";
 import { close, madvise, write } from "../ffi/libc.ts";
-import { shutdown } from "../ffi/libc-socket.ts";
+import { recv, shutdown } from "../ffi/libc-socket.ts";
 import {
   endpointPort,
   oursPort,
@@ -197,6 +197,9 @@ export class KernelHost implements Host {
   sendTrain(fd: Fd, parts: number, segment: number): number {
     return this.#messages.sendTrain(fd, parts, segment);
   }
+  read(fd: Fd, at: number, length: number): number {
+    return recv(fd, this.arena.address + at, length, c.MSG_DONTWAIT);
+  }
   peek(fd: Fd, at: number, length: number): number {
     return this.#peek.read(fd, at, length);
   }
@@ -286,8 +289,8 @@ export class KernelHost implements Host {
   drainPipe(pipe: Pipe, fd: Fd, length: number): number {
     return this.#pipes.drain(pipe, fd, length);
   }
-  fillPipeByte(pipe: Pipe, fd: Fd): number {
-    return this.#pipes.fillByte(pipe, fd);
+  writePipe(pipe: Pipe, at: number, length: number): void {
+    this.#pipes.write(pipe, this.arena.address + at, length);
   }
   release(at: number, length: number): void {
     const first = Math.ceil((this.arena.address + at) / PAGE) * PAGE;

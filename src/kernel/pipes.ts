@@ -2,10 +2,10 @@
  * Pipes through which bytes move from one socket to another without being copied (splice(2)). Results are
  * non-negative or a negative errno; nothing waits.
  */
+import { assert } from "../base/assert.ts";
 import * as c from "../ffi/constants.ts";
 import { close, fcntl, pipe2, splice, write } from "../ffi/libc.ts";
-import { recv } from "../ffi/libc-socket.ts";
-import { allocate, scratch } from "../ffi/memory.ts";
+import { scratch } from "../ffi/memory.ts";
 
 /** Most bytes moved at once; a pipe takes fewer when its pages are used up. */
 const MOST = 1 << 20;
@@ -19,9 +19,6 @@ const KEPT = 16;
 const LARGE = 1 << 20;
 /** Smallest size worth asking for: what a pipe has anyway. */
 const DEFAULT_SIZE = 1 << 16;
-
-/** The first byte belongs to `fillByte`. */
-const own = allocate(1);
 
 export class Pipes {
   readonly #fdLimit: number;
@@ -54,15 +51,19 @@ export class Pipes {
   }
 
   /**
-   * Moves what a stream holds into a pipe: bytes, 0 at the end of the stream, -EAGAIN when nothing is there, the pipe is
-   * full, or the next byte is urgent, which only `fillByte` moves.
+   * Moves what a stream holds into a pipe: bytes, 0 at the end of the stream, -EAGAIN when nothing is there or the pipe
+   * is full. Of the last two, the kernel says either before an urgent byte as well.
    */
   fill(pipe: number, fd: number): number {
     let result = splice(fd, this.#writers[pipe], MOST, FLAGS);
     while (result === -c.EINTR) result = splice(fd, this.#writers[pipe], MOST, FLAGS);
-    // The kernel also says 0 before an urgent byte that the end of the stream follows.
-    if (result !== 0) return result;
-    return recv(fd, own.address, 1, c.MSG_PEEK | c.MSG_DONTWAIT) > 0 ? -c.EAGAIN : 0;
+    return result;
+  }
+
+  /** Copies memory, at most a page, into an empty pipe: none has less room. */
+  write(pipe: number, address: number, length: number): void {
+    const result = write(this.#writers[pipe], address, length);
+    assert(result === length, "an empty pipe has room for a page");
   }
 
   /**
@@ -73,12 +74,6 @@ export class Pipes {
     let result = splice(pipe, fd, length, FLAGS);
     while (result === -c.EINTR) result = splice(pipe, fd, length, FLAGS);
     return result;
-  }
-
-  /** Copies one byte of a stream into an empty pipe: 1, 0 at the end of the stream, or -errno. */
-  fillByte(pipe: number, fd: number): number {
-    const result = recv(fd, own.address, 1, c.MSG_DONTWAIT);
-    return result <= 0 ? result : write(this.#writers[pipe], own.address, 1);
   }
 
   #make(): number {

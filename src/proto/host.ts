@@ -81,6 +81,8 @@ export interface Host {
   send(fd: Fd, parts: number): number;
   /** Sends the first `parts` parts as a train of datagrams of `segment` bytes each, the last may be shorter. */
   sendTrain(fd: Fd, parts: number, segment: number): number;
+  /** Takes up to `length` bytes of a stream on which nothing is peeked at: bytes, 0 at its end, or -errno. */
+  read(fd: Fd, at: number, length: number): number;
   /** Copies up to `length` bytes of a stream from the peek position, which advances: bytes, 0 at its end. */
   peek(fd: Fd, at: number, length: number): number;
   /** Moves the peek position to `offset` bytes behind the first byte not discarded. */
@@ -132,8 +134,8 @@ export interface Host {
   fillPipe(pipe: Pipe, fd: Fd): number;
   /** Moves up to `length` bytes of a pipe to a stream: bytes, or -EAGAIN when it takes none. */
   drainPipe(pipe: Pipe, fd: Fd, length: number): number;
-  /** Takes one byte of a stream into an empty pipe, where urgent data keeps `fillPipe` from it: 1, 0 or -errno. */
-  fillPipeByte(pipe: Pipe, fd: Fd): number;
+  /** Copies up to `length` bytes, at most a page, into an empty pipe, which has room for them. */
+  writePipe(pipe: Pipe, at: number, length: number): void;
   /** Gives the pages of an arena range back to the system; their content is lost. */
   release(at: number, length: number): void;
 }

@@ -9,8 +9,9 @@
  * Events only mark what may be tried; `#turn` tries it, and `#settle` alone decides, from the state that is left, what
  * ends. So the order of events, and events that are out of date, do not matter.
  *
- * Urgent data (SO_OOBINLINE): splice(2) stops before the urgent byte, with -EAGAIN or an error of the socket if there is
- * one, until that byte has been received in another way (tcp_read_sock() in net/ipv4/tcp.c). EPOLLPRI tells of it.
+ * Small amounts are copied, which costs less than handing them over; a stream that gives a full page is spliced from then
+ * on. What splice(2) says of an end or before urgent data (SO_OOBINLINE; tcp_read_sock() in net/ipv4/tcp.c) is not
+ * believed: it stops before an urgent byte for ever, with -EAGAIN or as if the stream had ended. recv(2) decides.
  */
 import { Count } from "../base/counters.ts";
 import { FlowState, FlowType, Pif } from "../flow/state.ts";
@@ -37,8 +38,8 @@ const SideFlag = {
   Connecting: 1 << 0,
   /** There may be something to receive, an end or an error. */
   Readable: 1 << 1,
-  /** It has received urgent data once. */
-  Urgent: 1 << 2,
+  /** Its peer has ended its stream, broken off or sent urgent data: a short read need not be the last one. */
+  Hangup: 1 << 2,
   /** Everything was received, and then the end of the stream. */
   Ended: 1 << 3,
   /** The other side's end was passed on to it. */
@@ -47,12 +48,16 @@ const SideFlag = {
   Broken: 1 << 5,
   /** It took less than it was offered; EPOLLOUT will tell when there is room. */
   Full: 1 << 6,
+  /** It gives much at a time, as far as is known. */
+  Bulk: 1 << 7,
 } as const;
 
 /** What a direction may move in one turn, so that others get theirs. */
 const TURN_BYTES = 1024 * 1024;
 /** Pause before another try to get a pipe where there was none. */
 const PIPE_RETRY_MS = 20;
+/** So much is copied at a time: a page, for which every pipe has room. */
+const COPY_BYTES = 4096;
 const NONE = -1;
 
 export class Splice implements FlowHandler {
@@ -110,7 +115,7 @@ export class Splice implements FlowHandler {
   socketEvent(side: SideIndex, events: number): void {
     const flags = this.#flags;
     const target = side | TARGET;
-    if ((events & EpollEvent.Urgent) !== 0) flags[side] |= SideFlag.Urgent;
+    if ((events & ~(EpollEvent.In | EpollEvent.Out)) !== 0) flags[side] |= SideFlag.Hangup;
     if ((events & EpollEvent.Error) !== 0) flags[side] |= SideFlag.Broken;
     if ((events & EpollEvent.Out) !== 0) flags[side] &= ~SideFlag.Full;
     if ((events & ~EpollEvent.Out) !== 0) flags[side] |= SideFlag.Readable;
@@ -165,6 +170,7 @@ export class Splice implements FlowHandler {
     this.#fds[side] = fd;
     this.#flags[side] = flags;
     this.#pipes[side] = NONE;
+    this.#held[side] = 0;
   }
 
   /** Opens the target's socket and connects it; false when it has to wait for a socket. */
@@ -226,48 +232,70 @@ export class Splice implements FlowHandler {
 
   /** Moves bytes until there are no more, the receiver takes no more or the budget is used up. */
   #move(side: SideIndex): void {
+    const { host, timers } = this.#net;
     let budget = TURN_BYTES;
     while (this.#canWrite(side ^ 1)) {
-      if (this.#pipes[side] === NONE) {
-        if (budget <= 0 || !this.#canRead(side) || !this.#fill(side)) return;
-        budget -= this.#held[side];
+      if (this.#pipes[side] !== NONE) this.#drain(side);
+      else if (budget <= 0 || !this.#canRead(side)) return;
+      else {
+        const pipe = host.takePipe();
+        if (pipe < 0) {
+          // No reason to break a connection: others will give theirs back.
+          timers.arm(side >> 1, host.nowMs + PIPE_RETRY_MS);
+          return;
+        }
+        const isBulk = (this.#flags[side] & SideFlag.Bulk) !== 0;
+        budget -= isBulk ? this.#fill(side, pipe) : this.#copy(side, pipe);
+        if (this.#held[side] > 0) this.#pipes[side] = pipe;
+        else host.givePipe(pipe, true);
       }
-      this.#drain(side);
     }
   }
 
-  /** Takes a pipe and fills it; false, and without a pipe, when there is nothing. */
-  #fill(side: SideIndex): boolean {
-    const { host, timers } = this.#net;
+  /** Fills a pipe; how many bytes. */
+  #fill(side: SideIndex, pipe: Pipe): number {
     const flags = this.#flags;
-    const pipe = host.takePipe();
-    if (pipe < 0) {
-      // No reason to break a connection: others will give theirs back.
-      timers.arm(side >> 1, host.nowMs + PIPE_RETRY_MS);
-      return false;
-    }
-    const bytes = this.#receive(side, pipe);
-    if (bytes > 0) {
-      this.#pipes[side] = pipe;
-      this.#held[side] = bytes;
-      return true;
-    }
-    host.givePipe(pipe, true);
-    flags[side] &= ~SideFlag.Readable;
-    // A socket says this behind an error as well.
-    if (bytes === 0 && (flags[side] & SideFlag.Broken) === 0) flags[side] |= SideFlag.Ended;
-    return false;
+    const bytes = this.#net.host.fillPipe(pipe, this.#fds[side]);
+    if (bytes < 0 && bytes !== -Errno.EAGAIN) flags[side] |= SideFlag.Broken;
+    if (bytes === -Errno.EAGAIN && (flags[side] & SideFlag.Hangup) === 0) flags[side] &= ~SideFlag.Readable;
+    else if (bytes < COPY_BYTES) flags[side] &= ~SideFlag.Bulk;
+    this.#held[side] = Math.max(bytes, 0);
+    return this.#held[side];
   }
 
-  /** Fills a pipe, with the urgent byte if that is next: bytes, 0 at the end or behind an error, or -errno. */
-  #receive(side: SideIndex, pipe: Pipe): number {
-    const { host } = this.#net;
-    const fd = this.#fds[side];
-    const bytes = host.fillPipe(pipe, fd);
-    if (bytes >= 0) return bytes;
-    if (bytes !== -Errno.EAGAIN) this.#flags[side] |= SideFlag.Broken;
-    if ((this.#flags[side] & (SideFlag.Urgent | SideFlag.Broken)) === 0) return bytes;
-    return host.fillPipeByte(pipe, fd);
+  /** Copies some bytes to the receiver, and into the pipe what it does not take; how many bytes. */
+  #copy(side: SideIndex, pipe: Pipe): number {
+    const { host, plan } = this.#net;
+    const flags = this.#flags;
+    const at = plan.sendAt;
+    const bytes = host.read(this.#fds[side], at, COPY_BYTES);
+    if (bytes <= 0) {
+      this.#nothing(side, bytes);
+      return 0;
+    }
+    if (bytes === COPY_BYTES) flags[side] |= SideFlag.Bulk;
+    else if ((flags[side] & SideFlag.Hangup) === 0) flags[side] &= ~SideFlag.Readable;
+    host.part(0, at, bytes);
+    const sent = host.send(this.#fds[side ^ 1], 1);
+    const rest = bytes - Math.max(sent, 0);
+    if (sent < 0) this.#refused(side ^ 1, sent);
+    if (rest > 0) host.writePipe(pipe, at + bytes - rest, rest);
+    this.#held[side] = rest;
+    return bytes;
+  }
+
+  /** A read gave no bytes: nothing there now, the end of the stream, or an error. */
+  #nothing(side: SideIndex, result: number): void {
+    const flags = this.#flags;
+    flags[side] &= ~SideFlag.Readable;
+    if (result < 0 && result !== -Errno.EAGAIN) flags[side] |= SideFlag.Broken;
+    // A socket says this behind an error as well.
+    else if (result === 0 && (flags[side] & SideFlag.Broken) === 0) flags[side] |= SideFlag.Ended;
+  }
+
+  /** A socket takes nothing more: for the time being, or at all. */
+  #refused(side: SideIndex, result: number): void {
+    this.#flags[side] |= result === -Errno.EAGAIN ? SideFlag.Full : SideFlag.Broken | SideFlag.Readable;
   }
 
   /** Empties the pipe into the receiver and gives it back, as far as the receiver takes it. */
@@ -277,7 +305,7 @@ export class Splice implements FlowHandler {
     while (this.#held[side] > 0) {
       const bytes = host.drainPipe(this.#pipes[side], this.#fds[to], this.#held[side]);
       if (bytes <= 0) {
-        this.#flags[to] |= bytes === -Errno.EAGAIN ? SideFlag.Full : SideFlag.Broken | SideFlag.Readable;
+        this.#refused(to, bytes);
         return;
       }
       this.#held[side] -= bytes;

@@ -166,6 +166,15 @@ export class FakeHost implements Host {
     return this.#send("sendTrain", fd, parts, segment);
   }
 
+  read(fd: number, at: number, length: number): number {
+    this.#check(at, length);
+    const scripted = this.#scripted("read");
+    if (scripted !== undefined) return scripted;
+    const bytes = this.#socket(fd).takeStream(length, this.#socket(fd).urgentAt === 0);
+    if (typeof bytes === "number") return bytes;
+    this.arena.bytes.set(bytes, at);
+    return bytes.length;
+  }
   peek(fd: number, at: number, length: number): number {
     this.#check(at, length);
     const scripted = this.#scripted("peek");
@@ -279,10 +288,17 @@ export class FakeHost implements Host {
     this.pipes[pipe] = undefined;
   }
   fillPipe(pipe: number, fd: number): number {
-    return this.#fill("fillPipe", pipe, fd, PIPE_BYTES);
+    const scripted = this.#scripted("fillPipe");
+    if (scripted !== undefined) return scripted;
+    const bytes = this.#socket(fd).takeStream(PIPE_BYTES, false);
+    if (typeof bytes === "number") return bytes;
+    this.pipes[pipe] = Buffer.concat([this.#pipe(pipe), bytes]);
+    return bytes.length;
   }
-  fillPipeByte(pipe: number, fd: number): number {
-    return this.#fill("fillPipeByte", pipe, fd, 1);
+  writePipe(pipe: number, at: number, length: number): void {
+    this.#check(at, length);
+    if (this.#pipe(pipe).length > 0) throw new Error(`pipe ${pipe} is not empty`);
+    this.pipes[pipe] = this.arena.bytes.slice(at, at + length);
   }
   drainPipe(pipe: number, fd: number, length: number): number {
     const scripted = this.#scripted("drainPipe");
@@ -292,15 +308,6 @@ export class FakeHost implements Host {
     const amount = this.#socket(fd).put(held.slice(0, length));
     if (amount > 0) this.pipes[pipe] = held.slice(amount);
     return amount;
-  }
-
-  #fill(method: "fillPipe" | "fillPipeByte", pipe: number, fd: number, most: number): number {
-    const scripted = this.#scripted(method);
-    if (scripted !== undefined) return scripted;
-    const bytes = this.#socket(fd).takeStream(most, method === "fillPipeByte");
-    if (typeof bytes === "number") return bytes;
-    this.pipes[pipe] = Buffer.concat([this.#pipe(pipe), bytes]);
-    return bytes.length;
   }
 
   #pipe(pipe: number): Uint8Array {
