@@ -89,6 +89,7 @@ export function buildEngine(options: EngineOptions, { log, offloads, inside, pau
     inside,
     fdLimit: descriptorLimit() - RESERVED_FDS,
     families: { ipv4: link.v4.enabled, ipv6: link.v6.enabled },
+    hostScope: () => host.scope,
     handedIn: options.fds.listeners,
     drainAccepted: (slot) => stack.drainListener(slot),
     udpSocketsAt: (port) => stack.udp.socketsAt(port),

@@ -30,6 +30,8 @@ export interface ListenSocketsOptions {
   /** Listening sockets have descriptors below this. */
   readonly fdLimit: number;
   readonly families: Families;
+  /** Interface index that goes with link-local IPv6 addresses of the host at present, or 0. */
+  readonly hostScope: () => number;
   /** Whether sockets may be bound to addresses that are not there yet. */
   readonly freebind: boolean;
   /** They stay open for as long as the process lives. */
@@ -184,10 +186,11 @@ export class ListenSockets {
     open: (options: ListenOptions) => number,
   ): number {
     const { protocol, address, device } = point;
-    const { freebind } = this.#options;
+    const { freebind, hostScope } = this.#options;
+    const scope = point.pif === Pif.Host && device === undefined ? hostScope() : 0;
     const share = others.length > 0;
     for (const fd of others) setShared(fd, true);
-    const fd = open({ protocol, address, v6: this.#isV6(point), port, device, freebind, share });
+    const fd = open({ protocol, address, v6: this.#isV6(point), port, device, scope, freebind, share });
     for (const other of others) setShared(other, false);
     if (share && fd >= 0) setShared(fd, false);
     return this.#limited(fd);

@@ -38,6 +38,9 @@ const SCAN_TIMER = 0;
 const SLEEP_TIMER = 1;
 /** Descriptors that listening sockets leave to connections: so many, or a quarter where there are few. */
 const CONNECTION_FDS = 1024;
+/** Limits of open files that people are told are multiples of this, and have room for so many more. */
+const LIMIT_STEP = 1024;
+const SPARE_FDS = 64;
 /** So few sockets are just opened: how many descriptors are left is not worth finding out. */
 const FEW = 64;
 
@@ -102,8 +105,9 @@ export class Ports {
   /** The rules in force and what has come of them. */
   show(): PortRuleStatus[] {
     return this.#rules.map((state) => {
-      let open = 0;
-      this.#sockets.forEachSlot(state.rule, () => open++);
+      const ports = new Set<number>();
+      this.#sockets.forEachSlot(state.rule, (_slot, port) => ports.add(port));
+      const open = ports.size;
       const last = [...state.failures].at(-1);
       const error = last === undefined ? undefined : portError(state.rule, ...last);
       return {
@@ -233,7 +237,8 @@ export class Ports {
     const open = readdirSync("/proc/self/fd").length;
     const free = Math.max(0, this.#fdLimit - open);
     if (needed > free) {
-      const limit = this.#options.fdLimit + needed - free;
+      const least = this.#options.fdLimit + needed - free + SPARE_FDS;
+      const limit = Math.ceil(least / LIMIT_STEP) * LIMIT_STEP;
       throw new AppError(
         "PORT_LIMIT",
         `these ports need ${needed} open files, and ${free} are left: forward fewer, or raise the limit ` +

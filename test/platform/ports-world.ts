@@ -105,6 +105,7 @@ export class World {
       policy: DEFAULT_PORTS,
       handedIn: [],
       drainAccepted: (slot) => this.#drain(slot),
+      hostScope: () => 0,
       udpSocketsAt: () => [],
       pause: () => new Promise((resolve) => setImmediate(resolve)),
       log: {

@@ -15,7 +15,7 @@ async function play(file: "ports" | "ports-change", scenario: string) {
 test("a rule listens on the addresses, the interface and the side that it names", async () => {
   expect(await play("ports", "start")).toEqual({
     failed: "",
-    opened: 11,
+    opened: 12,
     listening: {
       host: [
         "tcp *%lo:82",
@@ -25,6 +25,7 @@ test("a rule listens on the addresses, the interface and the side that it names"
         "tcp 0.0.0.0:84",
         "tcp 127.0.0.1:81",
         "tcp [::1]:83",
+        "tcp [fe80::1]%lo:85",
         "udp *:8000",
       ],
       container: ["tcp *%lo:8100", "tcp *%lo:8101", "udp *%lo:53"],
@@ -35,6 +36,7 @@ test("a rule listens on the addresses, the interface and the side that it names"
       "82 listening 1",
       "83 listening 1",
       "84 listening 1",
+      "85 listening 1",
       "8000 listening 1",
       "8100 listening 2",
       "53 listening 1",

@@ -1,4 +1,5 @@
 /** Ports of an engine: what opens, and what does not. Runs the scenario argv[2] and prints what came of it as JSON. */
+import { execFileSync } from "node:child_process";
 import * as c from "../../../src/ffi/constants.ts";
 import { check } from "../../../src/ffi/errno.ts";
 import { close } from "../../../src/ffi/libc.ts";
@@ -9,7 +10,8 @@ import { client, LOOPBACK, occupy, openFiles, play, timed, World } from "../port
 void play({
   /** Addresses, interfaces, ranges, both sides. */
   async start() {
-    const world = await World.build();
+    execFileSync("ip", "address add fe80::1/64 dev lo nodad".split(" "));
+    const world = await World.build(() => ({ hostScope: () => 1 }));
     const before = openFiles();
     const failed = await world.start(
       "-t 8000-8002",
@@ -17,6 +19,7 @@ void play({
       "-t %lo/82",
       "-t [::1]/83",
       "-t 0.0.0.0/84",
+      "-t [fe80::1]/85",
       "-u 8000",
       "-T 8100-8101",
       "-U 53",
