@@ -28,6 +28,8 @@ export interface ListenOptions {
 
 /** Connections that may wait; the kernel lowers it to net.core.somaxconn. */
 const BACKLOG = 65_535;
+/** Bytes that may wait at a UDP listener, which all its clients share; net.core.rmem_max is the limit. */
+const UDP_BUFFER = 1024 * 1024;
 /** Where the filter of a TCP socket finds flags: it sees packets from the TCP header on (RFC 9293 section 3.1). */
 const TCP_FLAGS_AT = 13;
 const TCP_SYN = 2;
@@ -110,6 +112,7 @@ function place(fd: number, options: ListenOptions): number {
 function receive(fd: number, protocol: number, v6: boolean): number {
   // Connections inherit the options of their listener, which saves a call for each of them.
   if (protocol === c.IPPROTO_TCP) return libc.listen(prepareTcp(fd), BACKLOG);
+  setOption(fd, c.SOL_SOCKET, c.SO_RCVBUF, UDP_BUFFER);
   setOption(fd, c.IPPROTO_UDP, c.UDP_GRO, 1);
   const result = setOption(fd, c.IPPROTO_IP, c.IP_RECVERR, 1) || setOption(fd, c.IPPROTO_IP, c.IP_PKTINFO, 1);
   if (!v6) return result;
