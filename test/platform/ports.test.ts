@@ -107,6 +107,13 @@ test("from every address to one, and back: no moment without, nobody lost, no po
   expect(others).toEqual([-98, -98]);
 });
 
+test("whatever is changed how often, what listens is what the rules say", async () => {
+  expect(await play("ports-change", "random")).toEqual({
+    outcomes: { done: expect.any(Number), overlapping: expect.any(Number), held: expect.any(Number) },
+    left: { host: [], container: [] },
+  });
+}, 20_000);
+
 test("a client that was answered may finish its handshake, but does not hold up others for ever", async () => {
   const { quick, slow } = await play("ports-change", "handshake");
   expect(quick).toBeLessThan(200);

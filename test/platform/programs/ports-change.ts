@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as c from "../../../src/ffi/constants.ts";
+import type { ListenerSlot } from "../../../src/forward/listeners.ts";
 import { close } from "../../../src/ffi/libc.ts";
 import {
   client,
@@ -16,6 +17,34 @@ import {
   tryToListen,
   World,
 } from "../ports-world.ts";
+
+type Pick = <Item>(items: readonly Item[]) => Item;
+
+function randomRule(pick: Pick): string {
+  const option = pick(["-t", "-t", "-u", "-u", "-T", "-U"]);
+  const address = option === "-t" || option === "-u" ? pick(Object.keys(SHOWN)) : "";
+  return `${option} ${address}${pick([8000, 8001, 8002, 8003, 8003, 8004])}`;
+}
+
+/** How `ss` shows addresses to listen on. */
+const SHOWN: Readonly<Record<string, string>> = {
+  "": "*",
+  "127.0.0.1/": "127.0.0.1",
+  "127.0.0.2/": "127.0.0.2",
+  "0.0.0.0/": "0.0.0.0",
+  "[::]/": "[::]",
+  "[::1]/": "[::1]",
+  "%lo/": "*%lo",
+};
+
+/** What a rule for one port opens, as `ss` shows it. */
+function socketOf(rule: string): string {
+  const [option, text] = rule.split(" ");
+  const port = text.slice(-4);
+  const protocol = option.toLowerCase() === "-t" ? "tcp" : "udp";
+  if (option === "-T" || option === "-U") return `in ${protocol} *%lo:${port}`;
+  return `${protocol} ${SHOWN[text.slice(0, -4)]}:${port}`;
+}
 
 /** What is sent there arrives nowhere. */
 const LINK = `ip link add far type veth peer name near; ip address add 198.51.100.2/24 dev near
@@ -72,6 +101,59 @@ void play({
     const others = [tryToListen(options), tryToListen({ ...options, share: true })];
     world.end();
     return { steps, others };
+  },
+
+  /** Many changes of all kinds, some with a port that somebody holds; compares with what should be. */
+  async random() {
+    const world = await World.build();
+    let seed = 1;
+    const pick = <Item>(items: readonly Item[]): Item => {
+      seed = (Math.imul(seed, 1103515245) + 12345) >>> 0;
+      return items[(seed >>> 16) % items.length];
+    };
+    const held = occupy({ port: 8004, address: LOOPBACK, v6: false });
+    const outcomes = { done: 0, overlapping: 0, held: 0 };
+    let rules: string[] = [];
+    const used: ListenerSlot[] = [];
+    for (let i = 0; i < 150; i++) {
+      const change = Array.from({ length: 1 + (i % 4) }, () => randomRule(pick));
+      const action = rules.length > 0 ? pick(["add", "del", "set"] as const) : "add";
+      const words = action === "del" ? [pick(rules)] : change;
+      const failed = await world.change(action, ...words);
+      if (failed === "") {
+        outcomes.done++;
+        if (action === "set") rules = [];
+        rules = action === "del" ? rules.filter((each) => each !== words[0]) : [...rules, ...words];
+      } else if (/^USAGE.*overlaps/.test(failed)) outcomes.overlapping++;
+      else if (/^PORT_IN_USE.*8004/.test(failed)) outcomes.held++;
+      else return { i, action, words, rules, failed };
+      // Flows come and go at UDP sockets.
+      for (let slot = 0; slot < 20; slot++) {
+        const { listeners } = world;
+        const takesClients = listeners.protocol(slot) === c.IPPROTO_UDP && listeners.rule(slot) !== undefined;
+        if (!takesClients || pick([true, false])) continue;
+        listeners.use(slot);
+        used.push(slot);
+      }
+      while (used.length > pick([0, 3, 6])) world.listeners.release(used.pop()!);
+      const lingering = used.filter((slot) => world.listeners.rule(slot) === undefined).length;
+      const { host, container } = world.listening();
+      const expected = rules.map(socketOf).toSorted();
+      const found = [
+        ...host.filter((each) => each !== "tcp 127.0.0.1:8004"),
+        ...container.map((each) => `in ${each}`),
+      ];
+      const missing = expected.filter((each) => !found.includes(each));
+      if (missing.length > 0 || (lingering === 0 && found.length !== expected.length)) {
+        return { i, action, words, rules, missing, found };
+      }
+    }
+    for (const slot of used) world.listeners.release(slot);
+    await world.change("set");
+    close(held);
+    const left = world.listening();
+    world.end();
+    return { outcomes, left };
   },
 
   /** A client whose kernel was answered and has not confirmed that yet. */
