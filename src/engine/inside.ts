@@ -73,7 +73,7 @@ export class Inside {
    */
   take(v6: boolean, protocol: number): number {
     const stock = this.#stock(v6, protocol);
-    if (stock.fds.length <= stock.wanted / 2 && !stock.isFilling) void this.#fill(stock);
+    if (stock.fds.length < stock.wanted / 2 && !stock.isFilling) void this.#fill(stock);
     const fd = stock.fds.pop() ?? stock.error;
     if (fd !== 0) return fd;
     if (stock.isAwaited) stock.wanted = Math.min(2 * stock.wanted, STOCK_MOST);
@@ -94,6 +94,7 @@ export class Inside {
     });
   }
 
+  /** Opens at least one: nothing else brings the engine back to Node, where promises go on. */
   async #fill(stock: Stock): Promise<void> {
     stock.isFilling = true;
     stock.error = 0;
