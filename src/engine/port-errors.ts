@@ -4,7 +4,7 @@ import { AppError, type ErrorCode } from "../base/errors.ts";
 import * as c from "../ffi/constants.ts";
 import { errnoName } from "../ffi/errno.ts";
 import { Pif } from "../flow/state.ts";
-import type { PortRule } from "../forward/port-rule.ts";
+import { describeListeners, type PortRule } from "../forward/port-rule.ts";
 import { IpProtocol } from "../wire/ipv4.ts";
 
 /** Ranges that a summary names. */
@@ -23,7 +23,9 @@ export function portError(rule: PortRule, port: number, errno: number): AppError
     port,
     errno: errnoName(errno),
   };
-  return new AppError(code, `cannot listen on ${describe(rule, ` port ${port}`)}: ${why}`, { details });
+  return new AppError(code, `cannot listen on ${describeListeners(rule, ` port ${port}`)}: ${why}`, {
+    details,
+  });
 }
 
 /**
@@ -41,7 +43,7 @@ export function describeFailures(rule: PortRule, failures: ReadonlyMap<number, n
     ports.sort((a, b) => a - b);
     return `${formatPorts(ports)} (${explain(rule, ports[0], errno).why})`;
   });
-  return `${describe(rule)}: not forwarded: ${reasons.join("; ")}`;
+  return `${describeListeners(rule)}: not forwarded: ${reasons.join("; ")}`;
 }
 
 /** Ports in their order as ranges: "80, 8000-8010". */
@@ -54,14 +56,6 @@ function formatPorts(ports: readonly number[]): string {
   }
   const more = ranges.length - RANGES_MAX;
   return `${ranges.slice(0, RANGES_MAX).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
-}
-
-/** What a rule listens on. @param port ` port N`, or empty for what all its ports have in common */
-function describe({ pif, protocol, listen, device }: PortRule, port = ""): string {
-  const where = pif === Pif.Host ? "the host" : "the container's loopback";
-  const at = listen === undefined ? "" : ` at ${formatIp(listen)}`;
-  const on = pif === Pif.Host && device !== undefined ? ` on ${device}` : "";
-  return `${protocol === IpProtocol.Tcp ? "TCP" : "UDP"}${port} of ${where}${at}${on}`;
 }
 
 const protocolName = ({ protocol }: PortRule): "tcp" | "udp" => (protocol === IpProtocol.Tcp ? "tcp" : "udp");

@@ -1,6 +1,7 @@
 /** One rule of port forwarding: who may come in through which ports, and where that leads. */
-import { isIpv4, isUnspecified, sameIp } from "../base/address.ts";
-import type { Pif } from "../flow/state.ts";
+import { formatIp, isIpv4, isUnspecified, sameIp } from "../base/address.ts";
+import { Pif } from "../flow/state.ts";
+import { IpProtocol } from "../wire/ipv4.ts";
 import type { Address } from "./address-rules.ts";
 
 export interface PortRule {
@@ -29,6 +30,14 @@ export interface PortRule {
 export function listensAt({ listen }: PortRule, words: Uint32Array, at: number): boolean {
   if (listen === undefined) return true;
   return isIpv4(listen) === isIpv4(words, at) && (isUnspecified(listen) || sameIp(listen, 0, words, at));
+}
+
+/** What a rule listens on, as a person reads it. @param ports " port 80", or empty for what all its ports share */
+export function describeListeners({ pif, protocol, listen, device }: PortRule, ports = ""): string {
+  const where = pif === Pif.Host ? "the host" : "the container's loopback";
+  const at = listen === undefined ? "" : ` at ${formatIp(listen)}`;
+  const on = pif === Pif.Host && device !== undefined ? ` on ${device}` : "";
+  return `${protocol === IpProtocol.Tcp ? "TCP" : "UDP"}${ports} of ${where}${at}${on}`;
 }
 
 /** What goes for all rules of a container. */

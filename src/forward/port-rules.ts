@@ -4,7 +4,7 @@ import { AppError } from "../base/errors.ts";
 import { Pif } from "../flow/state.ts";
 import { IpProtocol } from "../wire/ipv4.ts";
 import type { Address } from "./address-rules.ts";
-import { listensAt, type PortRule } from "./port-rule.ts";
+import { describeListeners, listensAt, type PortRule } from "./port-rule.ts";
 
 /** The address families that a container has. */
 export interface Families {
@@ -29,13 +29,9 @@ export function checkRules(rules: readonly PortRule[], families: Families): Port
   return checked;
 }
 
-/** What a rule listens on, as a person reads it. */
-function describeRule({ pif, protocol, listen, device, first, last }: PortRule): string {
-  const name = protocol === IpProtocol.Tcp ? "TCP" : "UDP";
-  const ports = first === last ? `port ${first}` : `ports ${first} to ${last}`;
-  const where = pif === Pif.Host ? "the host" : "the container";
-  const address = listen === undefined ? "" : ` at ${formatIp(listen)}`;
-  return `${name} ${ports} of ${where}${address}${device === undefined ? "" : ` on ${device}`}`;
+function describeRule(rule: PortRule): string {
+  const { first, last } = rule;
+  return describeListeners(rule, first === last ? ` port ${first}` : ` ports ${first} to ${last}`);
 }
 
 const ANY_4: Address = Uint32Array.of(0, 0, 0xffff, 0);
