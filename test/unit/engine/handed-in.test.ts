@@ -13,7 +13,7 @@ function isServed(
   socket: string,
   rule: string,
   families: Families = BOTH,
-  devices: [string?, string?] = [],
+  devices: readonly (string | undefined)[] = [],
 ): boolean {
   const handedIn: HandedIn = {
     fd: 3,
