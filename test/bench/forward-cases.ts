@@ -13,7 +13,7 @@ const OUT = ["-T", PORTS] as const;
 const MANY = 60_000;
 const MANY_FIRST = 2000;
 /** Descriptors that an engine needs for itself. */
-const SPARE_FILES = 1000;
+const SPARE_FILES = 1500;
 const CONNECTIONS = 2000;
 
 export function forwardCases(): Case[] {

@@ -170,7 +170,7 @@ async function range(count: number): Promise<object> {
   const socket = createSocket({ type: host.includes(":") ? "udp6" : "udp4", recvBufferSize: 1 << 20 });
   const answers: Record<number, string> = {};
   const all = new Promise<void>((resolve) => {
-    setTimeout(resolve, DATAGRAM_DEADLINE_MS);
+    setTimeout(resolve, DATAGRAM_DEADLINE_MS).unref();
     socket.on("message", (datagram, from) => {
       answers[from.port] = datagram.toString();
       if (Object.keys(answers).length === count) resolve();
