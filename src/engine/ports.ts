@@ -247,7 +247,7 @@ export class Ports {
       );
     }
     // The kernel makes room for descriptors by doubling, and waits each time; so it does it once.
-    const last = fcntl(0, F_DUPFD_CLOEXEC, open + needed);
+    const last = fcntl(this.#options.epoll.fd, F_DUPFD_CLOEXEC, open + needed);
     if (last >= 0) close(last);
   }
 
@@ -279,14 +279,15 @@ export class Ports {
       await change.commit();
       this.#isScanNew = false;
       for (const [rule, failures] of fresh) this.#warn(rule, failures);
-      await this.#closer.close(gone);
     } catch (err) {
+      gone.length = 0;
       await change.rollBack();
       this.#isScanNew = true;
       if (this.#warnings.allow(performance.now())) {
         this.#options.log.warn("automatic ports could not be adapted; this is tried again", { err });
       }
     }
+    await this.#closer.close(gone);
     this.#isRescanning = false;
   }
 
