@@ -24,6 +24,8 @@ import { Ports } from "./ports.ts";
 
 /** Descriptors that no container can use up: clients of the control socket, and what an orderly end opens. */
 const RESERVED_FDS = 32;
+/** Sockets have descriptors below this. */
+export const socketLimit = (): number => descriptorLimit() - RESERVED_FDS;
 const BROADCAST_MAC = new Uint8Array(6).fill(0xff);
 
 /** The parts of a running engine. */
@@ -59,7 +61,7 @@ export function buildEngine(options: EngineOptions, { log, offloads, inside, pau
     errorAt: layout.errorAt,
     scope: options.plan.ipv6.hostInterfaceIndex,
     peekOffset: true,
-    fdLimit: descriptorLimit() - RESERVED_FDS,
+    fdLimit: socketLimit(),
     inside,
     insideScope: options.interface.index,
   });
@@ -87,7 +89,7 @@ export function buildEngine(options: EngineOptions, { log, offloads, inside, pau
     listeners: net.listeners,
     epoll,
     inside,
-    fdLimit: descriptorLimit() - RESERVED_FDS,
+    fdLimit: socketLimit(),
     families: { ipv4: link.v4.enabled, ipv6: link.v6.enabled },
     hostScope: () => host.scope,
     handedIn: options.fds.listeners,

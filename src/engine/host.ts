@@ -133,7 +133,10 @@ export class KernelHost implements Host {
 
   accept(listener: Fd): Fd {
     const { key } = this.#table;
-    const fd = this.#limited(socket.accept(listener, key, SideWord.Endpoint));
+    const accepted = socket.accept(listener, key, SideWord.Endpoint);
+    // Then the client still waits.
+    if (accepted === -c.EMFILE) return -c.ENFILE;
+    const fd = this.#limited(accepted);
     if (fd < 0) return fd;
     const port = socket.localAddress(fd, key, SideWord.Ours);
     key[SideWord.Ports] = packPorts(port, key[SideWord.Ports]);

@@ -8,6 +8,7 @@
  */
 import * as c from "../ffi/constants.ts";
 import { check } from "../ffi/errno.ts";
+import { close } from "../ffi/libc.ts";
 import { socketOnPool } from "../ffi/libc-async.ts";
 import { ASYNC_CALLS } from "../ffi/library.ts";
 import { dropCapabilitiesOnPool } from "../kernel/caps.ts";
@@ -36,17 +37,21 @@ export class Inside {
   readonly #stocks: Stock[] = [];
   #running = 0;
   readonly #waiting: (() => void)[] = [];
+  readonly #fdLimit: number;
 
-  private constructor() {}
+  private constructor(fdLimit: number) {
+    this.#fdLimit = fdLimit;
+  }
 
   /**
    * Enters the network namespace of a descriptor; afterwards the thread of the pool has no capabilities. Needs
    * CAP_SYS_ADMIN here and in the namespace's owner. Throws SysError.
+   * @param fdLimit sockets of the stock have descriptors below this
    */
-  static async enter(netns: number): Promise<Inside> {
+  static async enter(netns: number, fdLimit = Infinity): Promise<Inside> {
     check(await enterOnPool(netns), "setns", "network namespace of the container");
     check(await dropCapabilitiesOnPool(), "capset", "thread inside");
-    return new Inside();
+    return new Inside(fdLimit);
   }
 
   /** Opens a non-blocking TCP or UDP socket without options: the descriptor or -errno. */
@@ -109,7 +114,11 @@ export class Inside {
 
   async #add(stock: Stock): Promise<void> {
     const { v6, protocol } = stock;
-    const opened = await this.socket(v6, protocol);
+    let opened = await this.socket(v6, protocol);
+    if (opened >= this.#fdLimit) {
+      close(opened);
+      opened = -c.EMFILE;
+    }
     const fd = protocol === c.IPPROTO_TCP ? prepareTcp(opened) : prepareUdp(opened, v6);
     if (fd < 0) stock.error = fd;
     else stock.fds.push(fd);

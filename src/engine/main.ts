@@ -16,7 +16,7 @@ import { setOffloads } from "../kernel/tap.ts";
 import { createLogger, type Log } from "../log/logger.ts";
 import { type ControlHandler, ControlServer } from "./control.ts";
 import { EndWatch } from "./end-watch.ts";
-import { buildEngine } from "./engine.ts";
+import { buildEngine, socketLimit } from "./engine.ts";
 import { Inside } from "./inside.ts";
 import { EventKind, Loop } from "./loop.ts";
 import type { Ports } from "./ports.ts";
@@ -41,7 +41,7 @@ async function main(): Promise<void> {
 }
 
 async function run(options: EngineOptions, log: Log): Promise<void> {
-  const inside = await Inside.enter(options.fds.netns);
+  const inside = await Inside.enter(options.fds.netns, socketLimit());
   // All that is left: ports below 1024.
   limitCapabilities([CAP_NET_BIND_SERVICE]);
   const offloads = openLink(options, log);

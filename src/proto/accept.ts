@@ -18,6 +18,8 @@ import type { Tcp } from "./tcp/tcp.ts";
 
 /** Clients that a listener may bring in one turn. */
 const TURN_CLIENTS = 32;
+/** Pause before clients are asked in again for whom the system had no room; there will be no event. */
+const RETRY_MS = 50;
 
 export class Acceptor {
   readonly #net: Net;
@@ -25,6 +27,9 @@ export class Acceptor {
   readonly #splice: Splice;
   readonly #admission: Admission;
   readonly #ready = new FlowQueue(0);
+  /** Listeners that have failed, and when they are tried again. */
+  readonly #failed = new FlowQueue(0);
+  #retryAt = 0;
   /** Clients can bring these about at will. */
   readonly #warnings = new RateLimit();
 
@@ -55,6 +60,17 @@ export class Acceptor {
     }
   }
 
+  /** Tries again at the listeners that have failed a while ago. */
+  expire(): void {
+    if (this.nextDelay() !== 0) return;
+    while (this.#failed.length > 0) this.#ready.add(this.#failed.take());
+  }
+
+  /** Milliseconds until `expire` is due, or -1. */
+  nextDelay(): number {
+    return this.#failed.length === 0 ? -1 : Math.max(0, this.#retryAt - this.#net.host.nowMs);
+  }
+
   /** Whether some listener waits for a turn. */
   get isBusy(): boolean {
     return this.#ready.length > 0;
@@ -71,9 +87,19 @@ export class Acceptor {
       else if (fd === -Errno.EMFILE) {
         this.#net.counters.add(Count.dropSocketLimit);
         this.#warn("no further socket can be opened: clients are reset (see ulimit -n)", slot);
-      } else if (fd !== -Errno.ECONNABORTED) return false;
+      } else if (fd !== -Errno.ECONNABORTED) {
+        if (fd !== -Errno.EAGAIN) this.#retry(slot, -fd);
+        return false;
+      }
     }
     return true;
+  }
+
+  #retry(slot: ListenerSlot, errno: number): void {
+    const { host } = this.#net;
+    if (this.#failed.length === 0) this.#retryAt = host.nowMs + RETRY_MS;
+    this.#failed.add(slot);
+    this.#warn(`clients cannot be accepted for the time being (errno ${errno})`, slot);
   }
 
   /** Hands the flow of a client whose addresses are in the key to what carries it. */

@@ -66,6 +66,7 @@ export interface Host {
    * Takes a connection from a listening socket: non-blocking, with TCP_NODELAY. Leaves its addresses and ports in
    * `flows.key` (Ours: the address it came to, Endpoint: the peer); protocol and pif are the caller's.
    * -EAGAIN when there is none, -EMFILE when no more descriptors may be used: the connection was then reset.
+   * After any other error the connection still waits.
    */
   accept(listener: Fd): Fd;
   /** Makes an accepted connection ready for `peek`. */

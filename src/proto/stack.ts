@@ -121,6 +121,7 @@ export class Stack {
     this.net.timers.expire(this.net.host.nowMs, this.#expired);
     this.#fragments.expire();
     this.ndp.expire();
+    this.#acceptor.expire();
   }
 
   /** Frees what has ended; the last step of every cycle. */
@@ -138,7 +139,7 @@ export class Stack {
   nextDelay(): number {
     const { timers, host } = this.net;
     let delay = timers.nextDelay(host.nowMs);
-    for (const other of [this.#fragments.nextDelay(), this.ndp.nextDelay()]) {
+    for (const other of [this.#fragments.nextDelay(), this.ndp.nextDelay(), this.#acceptor.nextDelay()]) {
       if (other >= 0 && (delay < 0 || other < delay)) delay = other;
     }
     return delay;

@@ -167,15 +167,31 @@ test("descriptors that are used up keep nobody from being told, and do not stop 
   expect(net.messages).toHaveLength(5);
 });
 
-test("a listener that fails does not keep the loop busy", () => {
+test("a listener that fails does not keep the loop busy, and is tried again", () => {
   const slot = listen(8080);
   net.host.script("accept", ENOBUFS);
   arrive(slot, 1);
   acceptor.service();
-  expect([acceptor.isBusy, waiting(slot)]).toEqual([false, 1]);
-  arrive(slot, 1);
+  expect([acceptor.isBusy, waiting(slot), acceptor.nextDelay()]).toEqual([false, 1, 50]);
+  net.host.nowMs += 49;
+  acceptor.expire();
+  expect(acceptor.isBusy).toBe(false);
+  net.host.nowMs += 1;
+  acceptor.expire();
   acceptor.service();
-  expect(waiting(slot)).toBe(0);
+  expect([waiting(slot), acceptor.nextDelay()]).toEqual([0, -1]);
+});
+
+test("one that fails while it is about to be closed is closed without its clients", () => {
+  const slot = listen(8080);
+  arrive(slot, 1);
+  net.host.script("accept", ENOBUFS);
+  acceptor.drain(slot);
+  net.listeners.retire(slot);
+  net.host.nowMs += 50;
+  acceptor.expire();
+  acceptor.service();
+  expect([acceptor.isBusy, acceptor.nextDelay()]).toEqual([false, -1]);
 });
 
 test("a client gets another source port until there is none to try", () => {
