@@ -163,6 +163,7 @@ async function hold(count: number): Promise<object> {
     tally.done += 1;
   };
   await Promise.all(sockets.map((socket) => keepOn(socket).catch((cause: unknown) => tally.fail(cause))));
+  process.stdin.destroy();
   return { done: tally.done, failed: tally.failed, first: tally.first, rounds };
 }
 
