@@ -262,6 +262,9 @@ export class KernelHost implements Host {
   setKeepAlive(fd: Fd): number {
     return socket.setOption(fd, c.SOL_SOCKET, c.SO_KEEPALIVE, 1);
   }
+  setLocal(fd: Fd): number {
+    return socket.setLocal(fd);
+  }
   setHopLimit(fd: Fd, v6: boolean, hops: number): number {
     // What goes to groups has a limit of its own, 1 by default.
     if (v6) {

@@ -169,6 +169,7 @@ export const SO_EE_ORIGIN_ICMP6 = 3;
 export const TCP_NODELAY = 1;
 export const TCP_MAXSEG = 2;
 export const TCP_INFO = 11;
+export const TCP_CONGESTION = 13;
 export const UDP_SEGMENT = 103;
 export const UDP_GRO = 104;
 /** Datagrams in one UDP_SEGMENT train. @see UDP_MAX_SEGMENTS in linux/udp.h */

@@ -118,6 +118,8 @@ export interface Host {
   /** Largest segment to offer and to send (TCP_MAXSEG); only before connect. */
   setMaxSegment(fd: Fd, bytes: number): number;
   setKeepAlive(fd: Fd): number;
+  /** For a stream that does not leave the machine: nothing holds it back but its receiver. */
+  setLocal(fd: Fd): number;
   /** TTL or hop limit of what is sent from now on. */
   setHopLimit(fd: Fd, v6: boolean, hops: number): number;
   /** Whether datagrams may be fragmented on the way (IP_MTU_DISCOVER DO or DONT). */

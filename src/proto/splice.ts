@@ -98,6 +98,7 @@ export class Splice implements FlowHandler {
     counters.add(Count.flowsOpened);
     this.#begin(from, fd, 0);
     this.#begin(from | TARGET, NONE, SideFlag.Connecting);
+    host.setLocal(fd);
     if (host.watch(fd, from) < 0) this.#close(flow, true);
     else if (!this.#connect(flow)) this.#waiting[this.#isV6(flow) ? 1 : 0].add(flow);
   }
@@ -190,6 +191,7 @@ export class Splice implements FlowHandler {
       return true;
     }
     this.#fds[target] = fd;
+    host.setLocal(fd);
     let result = host.watch(fd, target);
     if (result >= 0) result = host.connect(fd, flow);
     if (result >= 0) {

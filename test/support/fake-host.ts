@@ -262,6 +262,9 @@ export class FakeHost implements Host {
   setKeepAlive(fd: number): number {
     return this.#option("setKeepAlive", fd, true);
   }
+  setLocal(fd: number): number {
+    return this.#option("setLocal", fd, true);
+  }
   setHopLimit(fd: number, _v6: boolean, hops: number): number {
     return this.#option("setHopLimit", fd, hops);
   }

@@ -24,9 +24,11 @@ test.each([
   expect(server).toMatchObject({ pif, v6, connected: `${address}:8080`, bound: "" });
   expect([client.side & 1, server.side & 1]).toEqual([0, 1]);
   const fd = server.fd;
-  expect(fake.net.host.calls.slice(-4)).toEqual([
+  expect(fake.net.host.calls.slice(-6)).toEqual([
+    `setLocal ${client.fd} true`,
     `watch ${client.fd}`,
     `openTcp ${fd}`,
+    `setLocal ${fd} true`,
     `watch ${fd}`,
     `connect ${fd} ${address}:8080 = -115`,
   ]);
