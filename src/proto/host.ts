@@ -69,7 +69,7 @@ export interface Host {
    * After any other error the connection still waits.
    */
   accept(listener: Fd): Fd;
-  /** Makes an accepted connection ready for `peek`. */
+  /** Makes a connection ready for `peek`, which then starts with the first byte that was not discarded. */
   preparePeek(fd: Fd): void;
   /** A connection that was not shut down for writing ends with a reset. */
   close(fd: Fd): void;

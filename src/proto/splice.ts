@@ -9,6 +9,9 @@
  * Events only mark what may be tried; `#turn` tries it, and `#settle` alone decides, from the state that is left, what
  * ends. So the order of events, and events that are out of date, do not matter.
  *
+ * Pipes need descriptors, and receivers that take nothing keep theirs. Without one, bytes are looked at, sent, and only
+ * then taken from their socket, as far as they have left: slower, but nobody waits for somebody else's receiver.
+ *
  * Small amounts are copied, which costs less than handing them over; a stream that gives a full page is spliced from then
  * on. What splice(2) says of an end or before urgent data (SO_OOBINLINE; tcp_read_sock() in net/ipv4/tcp.c) is not
  * believed: it stops before an urgent byte for ever, with -EAGAIN or as if the stream had ended. recv(2) decides.
@@ -54,8 +57,6 @@ const SideFlag = {
 
 /** What a direction may move in one turn, so that others get theirs. */
 const TURN_BYTES = 1024 * 1024;
-/** Pause before another try to get a pipe where there was none. */
-const PIPE_RETRY_MS = 20;
 /** So much is copied at a time: a page, for which every pipe has room. */
 const COPY_BYTES = 4096;
 const NONE = -1;
@@ -140,10 +141,8 @@ export class Splice implements FlowHandler {
     return this.#ready.length > 0;
   }
 
-  /** It is time to try again to get a pipe. */
-  timer(flow: FlowIndex): void {
-    this.#ready.add(flow);
-  }
+  /** These flows have no timers. */
+  timer(): void {}
 
   /** Ends all connections; nobody shall take a cut stream for a complete one. */
   shutdown(): void {
@@ -208,7 +207,6 @@ export class Splice implements FlowHandler {
     const from = flow << 1;
     const to = from | TARGET;
     if ((this.#flags[to] & SideFlag.Connecting) !== 0) return;
-    this.#net.timers.disarm(flow);
     this.#move(from);
     this.#move(to);
     this.#settle(flow);
@@ -227,14 +225,14 @@ export class Splice implements FlowHandler {
     return (this.#flags[side] & (SideFlag.Broken | SideFlag.Full)) === 0;
   }
 
-  /** Whether the direction waits for a turn, and neither for its receiver nor, with the timer, for a pipe. */
+  /** Whether the direction waits for a turn, and not for its receiver. */
   #canMove(side: SideIndex): boolean {
-    return this.#canRead(side) && this.#canWrite(side ^ 1) && !this.#net.timers.isArmed(side >> 1);
+    return this.#canRead(side) && this.#canWrite(side ^ 1);
   }
 
   /** Moves bytes until there are no more, the receiver takes no more or the budget is used up. */
   #move(side: SideIndex): void {
-    const { host, timers } = this.#net;
+    const { host } = this.#net;
     let budget = TURN_BYTES;
     while (this.#canWrite(side ^ 1)) {
       if (this.#pipes[side] !== NONE) this.#drain(side);
@@ -242,9 +240,8 @@ export class Splice implements FlowHandler {
       else {
         const pipe = host.takePipe();
         if (pipe < 0) {
-          // No reason to break a connection: others will give theirs back.
-          timers.arm(side >> 1, host.nowMs + PIPE_RETRY_MS);
-          return;
+          budget -= this.#pass(side);
+          continue;
         }
         const isBulk = (this.#flags[side] & SideFlag.Bulk) !== 0;
         budget -= isBulk ? this.#fill(side, pipe) : this.#copy(side, pipe);
@@ -284,6 +281,23 @@ export class Splice implements FlowHandler {
     if (rest > 0) host.writePipe(pipe, at + bytes - rest, rest);
     this.#held[side] = rest;
     return bytes;
+  }
+
+  /** Passes on some bytes without a pipe; how many. */
+  #pass(side: SideIndex): number {
+    const { host, plan } = this.#net;
+    const fd = this.#fds[side];
+    host.preparePeek(fd);
+    const bytes = host.peek(fd, plan.sendAt, COPY_BYTES);
+    if (bytes <= 0) {
+      this.#nothing(side, bytes);
+      return 0;
+    }
+    host.part(0, plan.sendAt, bytes);
+    const sent = host.send(this.#fds[side ^ 1], 1);
+    if (sent > 0) host.discard(fd, sent);
+    else this.#refused(side ^ 1, sent);
+    return Math.max(sent, 0);
   }
 
   /** A read gave no bytes: nothing there now, the end of the stream, or an error. */
@@ -352,14 +366,13 @@ export class Splice implements FlowHandler {
 
   /** Ends a flow; with `abort` both peers see a reset. */
   #close(flow: FlowIndex, abort: boolean): void {
-    const { host, flows, timers, counters } = this.#net;
+    const { host, flows, counters } = this.#net;
     for (let side = flow << 1; side <= ((flow << 1) | TARGET); side++) {
       this.#drop(side);
       const fd = this.#fds[side];
       if (fd !== NONE && abort) host.closeReset(fd);
       else if (fd !== NONE) host.close(fd);
     }
-    timers.disarm(flow);
     flows.close(flow);
     counters.add(Count.flowsClosed);
   }

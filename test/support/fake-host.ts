@@ -109,7 +109,9 @@ export class FakeHost implements Host {
     return fd;
   }
   preparePeek(fd: number): void {
-    this.#do("preparePeek", fd, "", () => {});
+    this.#do("preparePeek", fd, "", (socket) => {
+      socket.peekOffset = 0;
+    });
   }
 
   bind(fd: number, flow: number): number {
@@ -184,7 +186,7 @@ export class FakeHost implements Host {
     // As in the kernel, what was received before the error comes first.
     if (bytes.length === 0) {
       if (socket.error !== 0) return -this.takeError(fd);
-      return socket.streamEnded ? 0 : EAGAIN;
+      return socket.streamEnded || socket.isBroken ? 0 : EAGAIN;
     }
     this.arena.bytes.set(bytes, at);
     socket.peekOffset += bytes.length;
@@ -201,6 +203,7 @@ export class FakeHost implements Host {
     const result = this.#do("discard", fd, `${length}`, () => {
       socket.stream = socket.stream.slice(dropped);
       socket.peekOffset -= dropped;
+      socket.urgentAt = Math.max(socket.urgentAt - dropped, -1);
     });
     return result < 0 ? result : dropped;
   }

@@ -118,7 +118,7 @@ export class FakeSplice {
   /** Lets time pass; runs what is due. */
   wait(milliseconds: number): void {
     this.net.advance(milliseconds);
-    this.net.timers.expire(this.net.host.nowMs, (flow) => this.splice.timer(flow));
+    this.net.timers.expire(this.net.host.nowMs, () => this.splice.timer());
     this.run();
   }
 

@@ -246,40 +246,32 @@ test("an urgent byte before a reset is delivered", () => {
   expect(server.closed).toBe("reset");
 });
 
-test("without a pipe a flow waits a moment and does not spin", () => {
+test("without a pipe bytes are passed on as the receiver takes them", () => {
   const { client, server } = fake.establish();
-  fake.net.host.script("takePipe", EMFILE, EMFILE, EMFILE);
-  fake.arrive(client, pattern(10));
-  fake.event(client, OUT);
-  expect(sentOn(server).length).toBe(0);
-  fake.wait(25);
-  expect(sentOn(server).length).toBe(0);
-  fake.wait(25);
-  expect(sentOn(server).length).toBe(10);
-  expect(fake.net.timers.nextDelay(fake.net.host.nowMs)).toBe(-1);
+  fake.net.host.script("takePipe", ...Array<number>(20).fill(EMFILE));
+  server.space = 5000;
+  fake.arrive(client, pattern(10_000));
+  expect(sentOn(server)).toEqual(Buffer.from(pattern(5000)));
+  expect(client.stream.length).toBe(5000);
+  client.streamEnded = true;
+  fake.event(client, IN | RDHUP);
+  expect(server.writeShut).toBe(false);
+  fake.makeRoom(server);
+  expect(sentOn(server)).toEqual(Buffer.from(pattern(10_000)));
+  expect([server.writeShut, fake.pipesTaken]).toEqual([true, 0]);
 });
 
-test("a flow that waits for a pipe keeps none that is of no use", () => {
+test("what came before a reset is passed on without a pipe too", () => {
   const { client, server } = fake.establish();
   server.space = 0;
   fake.arrive(client, pattern(10));
   expect(fake.pipesTaken).toBe(1);
   server.arrive(pattern(20));
-  fake.net.host.script("takePipe", EMFILE);
+  fake.net.host.script("takePipe", EMFILE, EMFILE);
   fake.breakOff(server);
   expect(fake.pipesTaken).toBe(0);
-  fake.wait(25);
   expect(sentOn(client).length).toBe(20);
   expect(client.closed).toBe("reset");
-});
-
-test("a flow that ends while it waits for a pipe leaves no timer", () => {
-  const { client } = fake.establish();
-  fake.net.host.script("takePipe", EMFILE);
-  fake.arrive(client, pattern(10));
-  expect(fake.net.timers.nextDelay(fake.net.host.nowMs)).toBeGreaterThan(0);
-  fake.splice.shutdown();
-  expect(fake.net.timers.nextDelay(fake.net.host.nowMs)).toBe(-1);
 });
 
 test("a flow with much to move takes turns with others", () => {
