@@ -85,6 +85,8 @@ export async function launch(request: LaunchRequest, netns: Netns, stderr = 2): 
     // The interface inside goes away with the last descriptor of the TAP.
     if (tap !== undefined) closeLater("the TAP", tap.fd);
     const configured = configureNetns(containerNetlink, plan, tap?.name);
+    // The container may be spoken to before it has said anything.
+    plan.mac = configured.mac;
     plan.ipv4.enabled &&= configured.ipv4;
     plan.ipv6.enabled &&= configured.ipv6;
     checkFamilies(plan, `its kernel takes none (${configured.warnings.join("; ")})`);
@@ -108,7 +110,7 @@ export async function launch(request: LaunchRequest, netns: Netns, stderr = 2): 
           runningState(request.engine.state, pid, plan, configured.name),
         ),
     );
-    const inForce = { ...plan, mac: configured.mac, mtu: mtuInForce(plan) };
+    const inForce = { ...plan, mtu: mtuInForce(plan) };
     return { state, plan: inForce, notes: [...notes, ...configured.warnings] };
   } finally {
     // The engine has its own copies of everything.

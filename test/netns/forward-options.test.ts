@@ -18,6 +18,24 @@ async function outcome(space: Space, address: string, port: number): Promise<str
     .outcome;
 }
 
+test.each(FAMILIES)(
+  "$name only: nothing listens for the other family",
+  async (family) => {
+    const options = [`-${family.digit}`, "-t", "7011:11", "-T", "7013:11"];
+    await withNetwork(stage(), { options }, async (net) => {
+      await startLittleServers(net.container, EVERY_ADDRESS);
+      await startLittleServers(net.outside, EVERY_ADDRESS);
+      for (const { digit, outside, loopback } of FAMILIES) {
+        const wanted = digit === family.digit ? "end" : "ECONNREFUSED";
+        expect(await outcome(net.peer, outside, 7011)).toBe(wanted);
+        expect(await outcome(net.outside, loopback, 7011)).toBe(wanted);
+        expect(await outcome(net.container, loopback, 7013)).toBe(wanted);
+      }
+    });
+  },
+  60_000,
+);
+
 test("an address: only there", async () => {
   const options = FAMILIES.flatMap((family) => ["-t", `${inUrl(family.outside)}/7011:11`]);
   await withNetwork(stage(), { options }, async (net) => {

@@ -1,6 +1,6 @@
 /** "auto": ports follow the programs that listen on them, soon, without loops, and at no cost. */
 import { describe, expect, test } from "@jest/globals";
-import { withNetwork, type Network } from "../support/network.ts";
+import { withNamespaces, withNetwork, type Network } from "../support/network.ts";
 import { sleep, type Space } from "../support/space.ts";
 import { useStage } from "../support/stage.ts";
 import { enginePid } from "../support/subject.ts";
@@ -56,6 +56,16 @@ test("a TCP port opens the UDP port of the same number", async () => {
   await withNetwork(stage(), { options: ALL.slice(2, 4) }, async (net) => {
     await net.container.start("iperf3 -s", { port: 5201 });
     expect(await waitFor(net.outside, "u", 5201, true)).toBeLessThan(SOON_MS);
+  });
+}, 60_000);
+
+test("programs that run already are there when the engine is ready", async () => {
+  await withNamespaces(stage(), {}, async (net) => {
+    await net.outside.start("socat TCP6-LISTEN:4001,ipv6only=0,fork EXEC:cat", { port: 4001 });
+    await net.startContainer(ALL.slice(4));
+    const echo = "echo hello | socat -t 2 - TCP4:127.0.0.1:4001; echo hello | socat -t 2 - TCP6:[::1]:4001";
+    expect(await net.container.run(echo)).toBe("hello\nhello\n");
+    await net.stopContainer();
   });
 }, 60_000);
 

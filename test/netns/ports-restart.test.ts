@@ -41,6 +41,27 @@ test.each(ENDINGS)(
   120_000,
 );
 
+test("a namespace is removed and made again under its name", async () => {
+  await withNamespaces(stage(), {}, async (net) => {
+    const output = await net.outside.run(
+      `${prelude(stage())}
+      set -e
+      ip netns add red
+      $B attach --netns red --name web ${PORTS} >/dev/null
+      for i in $(seq ${ROUNDS}); do
+        ip netns delete red
+        ip netns add red
+        $B attach --netns red --name web ${PORTS}
+      done
+      $B detach web
+      ip netns delete red`,
+      { seconds: 60 },
+    );
+    expect(output).toBe("web\n".repeat(ROUNDS));
+    await expectNothingLeft(net);
+  });
+}, 120_000);
+
 test("with connections open, and others that have just been closed", async () => {
   await withNamespaces(stage(), {}, async (net) => {
     const script = `${prelude(stage())}
