@@ -10,7 +10,7 @@ import { seqAdd } from "../../wire/sequence.ts";
 import { tcpAcknowledgment, TcpFlag, tcpFlags } from "../../wire/tcp.ts";
 import type { Fd } from "../host.ts";
 import type { Net } from "../net.ts";
-import { type Connections, Event } from "./connections.ts";
+import { type Connections, Event, Flag } from "./connections.ts";
 import { beginRow, chooseSequence, establish, readSyn } from "./syn.ts";
 import { SYN_WINDOW, type ToTap } from "./to-tap.ts";
 
@@ -79,8 +79,8 @@ export class Inbound {
     c.rcvAdvertised[flow] = seqAdd(c.rcvNxt[flow], SYN_WINDOW);
     c.activeAt[flow] = this.#net.host.nowMs;
     establish(c, flow);
-    // Before any data: a container that waits for this acknowledgement might not take them.
-    this.#toTap.ack(flow);
+    // What the client has said meanwhile carries the acknowledgement; else it goes alone, at the end of the batch.
+    c.flags[flow] |= Flag.AckNow;
     return true;
   }
 
