@@ -12,6 +12,7 @@ import { close, fcntl } from "../ffi/libc.ts";
 import { Pif } from "../flow/state.ts";
 import type { ListenerSlot } from "../forward/listeners.ts";
 import type { PortRule } from "../forward/port-rule.ts";
+import { checkLoops } from "../forward/port-rules.ts";
 import { openInterval, takeExpirations } from "../kernel/timer.ts";
 import type { Log } from "../log/logger.ts";
 import { RateLimit } from "../log/rate-limit.ts";
@@ -99,7 +100,14 @@ export class Ports {
    * flows go on. Throws AppError (USAGE, PORT_IN_USE, PORT_FORBIDDEN, PORT_LIMIT) or SysError.
    */
   change(action: PortAction, rules: readonly PortRuleOptions[]): Promise<void> {
-    return this.#inTurn(() => this.#replace(changeRules(this.#rules, action, rules, this.#options.families)));
+    return this.#inTurn(() => {
+      const { families, policy } = this.#options;
+      const next = changeRules(this.#rules, action, rules, families);
+      if (policy.splice && (policy.hostLoopbackToContainer || policy.spliceOnly)) {
+        checkLoops(next.map(({ rule }) => rule));
+      }
+      return this.#replace(next);
+    });
   }
 
   /** The rules in force and what has come of them. */

@@ -105,3 +105,30 @@ function conflict(a: PortRule, b: PortRule): boolean {
   if (a.listen === undefined || b.listen === undefined) return true;
   return listensAt(a, b.listen, 0) || listensAt(b, a.listen, 0);
 }
+
+/**
+ * Checks rules of a container where clients of the host's loopback arrive at its loopback: nobody may be led from there
+ * back to the port from which he came, for ever. Automatic rules see to that themselves. Throws AppError (USAGE).
+ */
+export function checkLoops(rules: readonly PortRule[]): void {
+  for (const rule of rules) {
+    const back = rules.find((other) => leadsBack(rule, other));
+    if (back === undefined) continue;
+    const problem = `it leads to the container's loopback, and there ${describeRule(back)} leads back`;
+    throw new AppError("USAGE", `${describeRule(rule)}: ${problem}`);
+  }
+}
+
+const LOOPBACKS: readonly Address[] = [Uint32Array.of(0, 0, 0xffff, 0x7f000001), Uint32Array.of(0, 0, 0, 1)];
+
+function leadsBack(rule: PortRule, back: PortRule): boolean {
+  if (rule.pif !== Pif.Host || back.pif !== Pif.Splice || rule.protocol !== back.protocol) return false;
+  if (rule.scan || back.scan || rule.target !== undefined || (rule.device ?? "lo") !== "lo") return false;
+  const shift = rule.targetFirst - rule.first;
+  if (back.first - back.targetFirst !== shift) return false;
+  if (rule.first + shift > back.last || rule.last + shift < back.first) return false;
+  return LOOPBACKS.some((loopback) => {
+    const address = back.target ?? loopback;
+    return listensAt(rule, address, 0) && listensAt(back, address, 0);
+  });
+}

@@ -3,7 +3,7 @@ import { formatIp, ipv4Words } from "../../../src/base/address.ts";
 import { AppError } from "../../../src/base/errors.ts";
 import { PORT_RULES_MAX, type PortRuleOptions } from "../../../src/config/options.ts";
 import { toPortRules } from "../../../src/engine/port-rules-from-options.ts";
-import type { Families } from "../../../src/forward/port-rules.ts";
+import { checkLoops, type Families } from "../../../src/forward/port-rules.ts";
 import { Pif } from "../../../src/flow/state.ts";
 
 const BOTH = { ipv4: true, ipv6: true };
@@ -127,4 +127,29 @@ test("as many rules as there may be are checked at once, however they lie", () =
   expect(problem(...stacked)).toBe("");
   expect(performance.now() - start).toBeLessThan(2000);
   expect(problem(...neighbours, rule(60_000))).toBe("4097 port rules are more than 4096; use ranges");
+});
+
+test.each<[PortRuleOptions, Partial<PortRuleOptions>, boolean]>([
+  [rule(8080), {}, true],
+  [rule(8080), { protocol: "udp" }, false],
+  [rule(8000, 8100, { targetFirst: 9000 }), { first: 9050, last: 9050, targetFirst: 8050 }, true],
+  [rule(8000, 8100, { targetFirst: 9000 }), { first: 9050, last: 9050, targetFirst: 8051 }, false],
+  [rule(8000, 8100), { first: 8101, last: 8200, targetFirst: 8101 }, false],
+  [rule(8080, 8080, { address: "127.0.0.1" }), { address: "::1" }, false],
+  [rule(8080, 8080, { address: "127.0.0.1" }), { targetAddress: "127.0.0.5" }, false],
+  [rule(8080, 8080, { address: "0.0.0.0" }), { targetAddress: "127.0.0.5" }, true],
+  [rule(8080, 8080, { address: "198.51.100.2" }), {}, false],
+  [rule(8080, 8080, { interface: "eth0" }), {}, false],
+  [rule(8080, 8080, { targetAddress: "192.0.2.10" }), {}, false],
+  [rule(8080, 8080, { scan: true }), {}, false],
+])("between the two loopbacks %j and back by %j goes round: %j", (there, back, isLoop) => {
+  const rules = toPortRules([there, { ...rule(8080), side: "container", ...back }], BOTH);
+  let message = "";
+  try {
+    checkLoops(rules);
+  } catch (error) {
+    message = String(error);
+  }
+  const wanted = /: it leads to the container's loopback, and there TCP .* leads back$/;
+  expect(wanted.test(message)).toBe(isLoop);
 });
