@@ -54,16 +54,8 @@ export class FakeHost implements Host {
     this.#table = table;
     this.#size = arenaLength;
     this.arena = plainArena(arenaLength + ERROR_PAYLOAD);
-    this.error = {
-      errno: 0,
-      origin: 0,
-      type: 0,
-      code: 0,
-      info: 0,
-      offender: new Uint32Array(4),
-      payloadAt: arenaLength,
-      payloadLength: 0,
-    };
+    const nothing = { errno: 0, origin: 0, type: 0, code: 0, info: 0, payloadLength: 0 };
+    this.error = { ...nothing, offender: new Uint32Array(4), payloadAt: arenaLength };
   }
 
   /** Makes the next calls of a method answer these results, one each, without doing anything. */
@@ -181,15 +173,9 @@ export class FakeHost implements Host {
     this.#check(at, length);
     const scripted = this.#scripted("peek");
     if (scripted !== undefined) return scripted;
-    const socket = this.#socket(fd);
-    const bytes = socket.stream.subarray(socket.peekOffset, socket.peekOffset + length);
-    // As in the kernel, what was received before the error comes first.
-    if (bytes.length === 0) {
-      if (socket.error !== 0) return -this.takeError(fd);
-      return socket.streamEnded || socket.isBroken ? 0 : EAGAIN;
-    }
+    const bytes = this.#socket(fd).peekStream(length);
+    if (typeof bytes === "number") return bytes;
     this.arena.bytes.set(bytes, at);
-    socket.peekOffset += bytes.length;
     return bytes.length;
   }
   setPeekOffset(fd: number, offset: number): number {
@@ -201,9 +187,8 @@ export class FakeHost implements Host {
     const socket = this.#socket(fd);
     const dropped = Math.min(length, socket.stream.length);
     const result = this.#do("discard", fd, `${length}`, () => {
-      socket.stream = socket.stream.slice(dropped);
+      socket.dropStream(dropped);
       socket.peekOffset -= dropped;
-      socket.urgentAt = Math.max(socket.urgentAt - dropped, -1);
     });
     return result < 0 ? result : dropped;
   }

@@ -123,9 +123,24 @@ export class FakeSocket {
       if (!this.streamEnded && this.error !== 0) return -this.takeError();
       return (this.streamEnded || this.isBroken) && this.stream.length === 0 ? 0 : -EAGAIN;
     }
-    this.stream = this.stream.slice(bytes.length);
-    this.urgentAt = Math.max(this.urgentAt - bytes.length, -1);
+    this.dropStream(bytes.length);
     return bytes;
+  }
+
+  /** Copies up to `length` bytes from the peek position, which advances: 0 at the end, -errno when there are none. */
+  peekStream(length: number): Uint8Array | number {
+    const bytes = this.stream.subarray(this.peekOffset, this.peekOffset + length);
+    this.peekOffset += bytes.length;
+    if (bytes.length > 0) return bytes;
+    // As in the kernel, what was received before the error comes first.
+    if (this.error !== 0) return -this.takeError();
+    return this.streamEnded || this.isBroken ? 0 : -EAGAIN;
+  }
+
+  /** Loses the first bytes of the stream. */
+  dropStream(length: number): void {
+    this.stream = this.stream.slice(length);
+    this.urgentAt = Math.max(this.urgentAt - length, -1);
   }
 
   /** Puts bytes at the end of the stream. */
