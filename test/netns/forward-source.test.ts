@@ -98,6 +98,25 @@ test("TCP by the bypass outwards keeps other loopback addresses of IPv4", async 
   });
 }, 60_000);
 
+test("a neighbour by link-local addresses", async () => {
+  await withNetwork(stage(), { options: PORTS }, async (net) => {
+    await startTellers(net.container, FAMILIES[1]);
+    const [router, host, container] = await Promise.all([
+      linkLocal(net.router, "near"),
+      linkLocal(net.outside, "eth0"),
+      linkLocal(net.container, "eth0"),
+    ]);
+    const visit = { ...fromRouter, to: () => `${host}%near`, seen: () => router, at: () => container };
+    const answer = await told(net, visit, FAMILIES[1], 20_100);
+    expect(answer).toEqual(wanted(visit, FAMILIES[1], 20_100));
+  });
+}, 60_000);
+
+async function linkLocal(space: Space, device: string): Promise<string> {
+  const text = await space.run(`ip -6 -o address show dev ${device} scope link`);
+  return /inet6 (\S+)\//.exec(text)?.[1] ?? "";
+}
+
 async function startTellers(space: Space, { digit }: Family): Promise<void> {
   const only = digit === "6" ? ",ipv6only=1" : "";
   await space.start(`socat TCP${digit}-LISTEN:4001,fork,reuseaddr${only} ${TELL}`, { port: 4001 });
