@@ -80,7 +80,8 @@ function keptTarget(policy: PortPolicy, key: Uint32Array): Address | undefined {
   const isKept =
     isMulticast(key, SideWord.Ours) ||
     isBroadcast4(key, SideWord.Ours) ||
-    (policy.hostLoopbackToContainer && isLoopback(key, SideWord.Ours));
+    // Past the TAP only: no packet to a loopback address arrives.
+    (policy.hostLoopbackToContainer && isLoopback(key, SideWord.Ours) && isLoopback(key, SideWord.Endpoint));
   if (!isKept) return undefined;
   copyIp(kept, 0, key, SideWord.Ours);
   return kept;

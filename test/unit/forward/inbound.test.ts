@@ -122,6 +122,8 @@ test("local clients arrive at the container's loopback, at the same address, if 
   expect(target({ from: "127.0.0.1", to: "127.0.0.53", policy })).toBe("splice 0.0.0.0 0 > 127.0.0.53 80");
   expect(target({ from: "::1", to: "::1", policy })).toBe("splice :: 0 > ::1 80");
   expect(target({ from: "127.0.0.1", to: "192.0.2.10", policy })).toBe("splice 0.0.0.0 0 > 192.0.2.10 80");
+  // A packet to a loopback address would arrive nowhere.
+  expect(target({ from: "192.0.2.77", to: "127.0.0.1", policy })).toBe("tap 192.0.2.77 5000 > 192.0.2.10 80");
 });
 
 test("as long as the container's outer address is not known, nobody arrives at its loopback instead", () => {
