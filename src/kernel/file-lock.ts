@@ -6,6 +6,7 @@ import { flock } from "../ffi/libc-file.ts";
 /** @see sys/file.h */
 const LOCK_SH = 1;
 const LOCK_EX = 2;
+const LOCK_NB = 4;
 
 /**
  * Runs `work` while this process alone holds the lock on `path`, an existing file or directory; waits for it.
@@ -16,6 +17,16 @@ export function withFileLock<Result>(path: string, work: () => Result): Result {
   try {
     check(flock(fd, LOCK_EX), "flock", path);
     return work();
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Tells whether some process holds a lock on an existing file or directory. */
+export function isLocked(path: string): boolean {
+  const fd = openSync(path, "r");
+  try {
+    return flock(fd, LOCK_EX | LOCK_NB) < 0;
   } finally {
     closeSync(fd);
   }

@@ -6,6 +6,7 @@ import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { AppError, errorCode } from "../base/errors.ts";
 import { stopEngine } from "./control-client.ts";
+import { isSameProcess } from "./process-info.ts";
 import { claimStateDirectory, type EngineTarget, type FoundEngine, listEngines } from "./state-directory.ts";
 
 /** An engine that was told to end a moment ago may not have heard it yet. */
@@ -30,7 +31,8 @@ export async function claimAfterLeaving(
 }
 
 function isLeaving({ directory, state }: FoundEngine): boolean {
-  if (state.phase !== "running") return false;
+  // Of one in another PID namespace nothing can be told.
+  if (state.phase !== "running" || !isSameProcess(state.pid, state.startTime)) return false;
   // The first thing that an engine gives up.
   return isGone(state.target) || !existsSync(join(directory, "control.sock"));
 }

@@ -22,7 +22,7 @@ import {
 import { join } from "node:path";
 import { AppError, errorCode } from "../base/errors.ts";
 import { validateEngineState } from "../config/generated/engine-state.ts";
-import { withFileLock } from "../kernel/file-lock.ts";
+import { isLocked, withFileLock } from "../kernel/file-lock.ts";
 import { isSameProcess, startTime } from "./process-info.ts";
 
 /** What an engine serves. */
@@ -221,14 +221,18 @@ function lockAndListEngines(root: string): FoundEngine[] {
   }
 }
 
-/** The engines of one root whose process is alive. Precondition: the root is locked. */
+/**
+ * The engines of one root that are alive: with a process that we see, or with one in another PID namespace that holds
+ * the lock on its directory. Precondition: the root is locked.
+ */
 function enginesIn(root: string): FoundEngine[] {
   const alive: FoundEngine[] = [];
   for (const name of readdirSync(root)) {
     const directory = join(root, name);
     if (!isPrivateDirectory(directory)) continue;
     const state = readState(directory);
-    if (state !== undefined && isSameProcess(state.pid, state.startTime)) alive.push({ directory, state });
+    const isAlive = state !== undefined && (isSameProcess(state.pid, state.startTime) || isLocked(directory));
+    if (isAlive) alive.push({ directory, state });
     else rmSync(directory, { recursive: true, force: true });
   }
   return alive;

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import {
   chmodSync,
   existsSync,
@@ -92,6 +93,20 @@ test("what a dead process left is removed and its place is free again", async ()
   expect(ids()).toEqual([]);
   expect(existsSync(directory)).toBe(false);
   expect(claim().state.id).toBe("one");
+});
+
+test("an engine in another PID namespace is alive as long as it holds its directory", async () => {
+  const { directory, state } = claim();
+  const holder = spawn("flock", ["--shared", directory, "cat"], { stdio: ["pipe", "pipe", "inherit"] });
+  holder.stdin.write("held\n");
+  await once(holder.stdout, "data");
+  // A number that means nothing here.
+  writeState(directory, { ...state, pid: 2 ** 22 + 1 });
+  expect(ids()).toEqual(["one"]);
+  expect(() => claim("two")).toThrow("already served");
+  holder.stdin.end();
+  await once(holder, "close");
+  expect(ids()).toEqual([]);
 });
 
 test("a process number used again by another process is not taken for the engine", () => {
