@@ -5,18 +5,17 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { AppError, errorCode } from "../base/errors.ts";
-import { stopEngine } from "./control-client.ts";
+import { requestEngine, stopEngine } from "./control-client.ts";
 import { isSameProcess } from "./process-info.ts";
 import { claimStateDirectory, type EngineTarget, type FoundEngine, listEngines } from "./state-directory.ts";
 
-/** An engine that was told to end a moment ago may not have heard it yet. */
-const HEARING_MS = 100;
 const ATTEMPTS = 3;
 
 /** The same as `claimStateDirectory`, once all engines on their way out have ended. Throws also ENGINE_FAILED. */
 export async function claimAfterLeaving(
   ...claim: Parameters<typeof claimStateDirectory>
 ): Promise<FoundEngine> {
+  const [, id, , target] = claim;
   for (let attempt = 1; ; attempt++) {
     // oxlint-disable-next-line no-await-in-loop
     await Promise.all(listEngines().filter(isLeaving).map(stopEngine));
@@ -24,9 +23,23 @@ export async function claimAfterLeaving(
       return claimStateDirectory(...claim);
     } catch (error) {
       if (!(error instanceof AppError && error.code === "BUSY") || attempt === ATTEMPTS) throw error;
+      const others = listEngines().filter(
+        ({ state }) => state.id === id || (target.netns !== undefined && state.target.netns === target.netns),
+      );
+      // oxlint-disable-next-line no-await-in-loop
+      if ((await Promise.all(others.map(answers))).includes(true)) throw error;
     }
-    // oxlint-disable-next-line no-await-in-loop
-    await new Promise((resolve) => setTimeout(resolve, HEARING_MS));
+  }
+}
+
+/** One that was told to end a moment ago may not have heard it yet; it does so before it answers anybody. */
+async function answers(engine: FoundEngine): Promise<boolean> {
+  try {
+    await requestEngine(engine, "status");
+    return true;
+  } catch {
+    // It ends, or it has never got as far as to listen.
+    return false;
   }
 }
 
