@@ -20,7 +20,7 @@ import { ArenaLayout } from "./arena-layout.ts";
 import { KernelHost } from "./host.ts";
 import type { Inside } from "./inside.ts";
 import { EventKind } from "./loop.ts";
-import { Ports } from "./ports.ts";
+import { Ports } from "./ports/ports.ts";
 
 /** Descriptors that no container can use up: clients of the control socket, and what an orderly end opens. */
 const RESERVED_FDS = 32;

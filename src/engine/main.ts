@@ -19,7 +19,7 @@ import { EndWatch } from "./end-watch.ts";
 import { buildEngine, socketLimit } from "./engine.ts";
 import { Inside } from "./inside.ts";
 import { EventKind, Loop } from "./loop.ts";
-import type { Ports } from "./ports.ts";
+import type { Ports } from "./ports/ports.ts";
 import { statusOf } from "./status.ts";
 
 const OPTIONS_FD = 3;

@@ -12,7 +12,7 @@ import { DEFAULT_PORTS, type PortRuleOptions } from "../../src/config/options.ts
 import { parsePortSpec, PORT_OPTIONS } from "../../src/config/port-spec.ts";
 import { Inside } from "../../src/engine/inside.ts";
 import { EventKind } from "../../src/engine/loop.ts";
-import { Ports, type PortsOptions } from "../../src/engine/ports.ts";
+import { Ports, type PortsOptions } from "../../src/engine/ports/ports.ts";
 import * as c from "../../src/ffi/constants.ts";
 import { check } from "../../src/ffi/errno.ts";
 import { close } from "../../src/ffi/libc.ts";

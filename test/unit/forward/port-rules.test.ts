@@ -2,7 +2,7 @@ import { expect, test } from "@jest/globals";
 import { formatIp, ipv4Words } from "../../../src/base/address.ts";
 import { AppError } from "../../../src/base/errors.ts";
 import { PORT_RULES_MAX, type PortRuleOptions } from "../../../src/config/options.ts";
-import { toPortRules } from "../../../src/engine/port-rules-from-options.ts";
+import { toPortRules } from "../../../src/engine/ports/rules-from-options.ts";
 import { checkLoops, type Families } from "../../../src/forward/port-rules.ts";
 import { Pif } from "../../../src/flow/state.ts";
 

@@ -1,11 +1,11 @@
 import { expect, test } from "@jest/globals";
-import { parseIp } from "../../../src/base/address.ts";
-import type { PortRuleOptions } from "../../../src/config/options.ts";
-import { BindPoints } from "../../../src/engine/bind-points.ts";
-import { toPortRules } from "../../../src/engine/port-rules-from-options.ts";
-import { PortScan, type PortScanOptions } from "../../../src/engine/port-scan.ts";
-import type { PortRule } from "../../../src/forward/port-rule.ts";
-import type { SockDiag, WaitingSocket } from "../../../src/kernel/sock-diag.ts";
+import { parseIp } from "../../../../src/base/address.ts";
+import type { PortRuleOptions } from "../../../../src/config/options.ts";
+import { BindPoints } from "../../../../src/engine/ports/bind-points.ts";
+import { toPortRules } from "../../../../src/engine/ports/rules-from-options.ts";
+import { PortScan, type PortScanOptions } from "../../../../src/engine/ports/scan.ts";
+import type { PortRule } from "../../../../src/forward/port-rule.ts";
+import type { SockDiag, WaitingSocket } from "../../../../src/kernel/sock-diag.ts";
 
 const BOTH = { ipv4: true, ipv6: true };
 

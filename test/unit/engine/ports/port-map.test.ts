@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { PortMap } from "../../../src/engine/port-map.ts";
+import { PortMap } from "../../../../src/engine/ports/port-map.ts";
 
 const ALL = [0, 1, 31, 32, 80, 32_767, 32_768, 65_534, 65_535];
 

@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
-import type { PortRuleOptions } from "../../../src/config/options.ts";
-import { changeRules } from "../../../src/engine/port-rule-states.ts";
+import type { PortRuleOptions } from "../../../../src/config/options.ts";
+import { changeRules } from "../../../../src/engine/ports/rule-states.ts";
 
 const BOTH = { ipv4: true, ipv6: true };
 

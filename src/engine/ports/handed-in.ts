@@ -1,10 +1,10 @@
 /** Listening sockets that somebody else has opened for us, as systemd does for a socket unit (sd_listen_fds(3)). */
-import { isIpv4, isUnspecified, sameIp } from "../base/address.ts";
-import * as c from "../ffi/constants.ts";
-import type { Address } from "../forward/address-rules.ts";
-import type { PortRule } from "../forward/port-rule.ts";
-import type { Families } from "../forward/port-rules.ts";
-import { boundDevice, getOption, localAddress } from "../kernel/socket.ts";
+import { isIpv4, isUnspecified, sameIp } from "../../base/address.ts";
+import * as c from "../../ffi/constants.ts";
+import type { Address } from "../../forward/address-rules.ts";
+import type { PortRule } from "../../forward/port-rule.ts";
+import type { Families } from "../../forward/port-rules.ts";
+import { boundDevice, getOption, localAddress } from "../../kernel/socket.ts";
 
 /** A descriptor that we were born with, and what it is called (LISTEN_FDNAMES). */
 export interface HandedInSocket {

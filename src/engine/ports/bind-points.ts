@@ -1,9 +1,9 @@
 /** Where listening sockets are bound: all but the port, and which sockets there are at present. */
-import { formatIp, ipv4Words, isIpv4, isUnspecified } from "../base/address.ts";
-import { Pif } from "../flow/state.ts";
-import type { Address } from "../forward/address-rules.ts";
-import type { ListenerSlot } from "../forward/listeners.ts";
-import type { PortRule } from "../forward/port-rule.ts";
+import { formatIp, ipv4Words, isIpv4, isUnspecified } from "../../base/address.ts";
+import { Pif } from "../../flow/state.ts";
+import type { Address } from "../../forward/address-rules.ts";
+import type { ListenerSlot } from "../../forward/listeners.ts";
+import type { PortRule } from "../../forward/port-rule.ts";
 import type { HandedIn } from "./handed-in.ts";
 
 export interface BindPoint {

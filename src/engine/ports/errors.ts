@@ -1,11 +1,11 @@
 /** Why a port cannot be listened on, in words that say what to do. */
-import { formatIp } from "../base/address.ts";
-import { AppError, type ErrorCode } from "../base/errors.ts";
-import * as c from "../ffi/constants.ts";
-import { errnoName } from "../ffi/errno.ts";
-import { Pif } from "../flow/state.ts";
-import { describeListeners, type PortRule } from "../forward/port-rule.ts";
-import { IpProtocol } from "../wire/ipv4.ts";
+import { formatIp } from "../../base/address.ts";
+import { AppError, type ErrorCode } from "../../base/errors.ts";
+import * as c from "../../ffi/constants.ts";
+import { errnoName } from "../../ffi/errno.ts";
+import { Pif } from "../../flow/state.ts";
+import { describeListeners, type PortRule } from "../../forward/port-rule.ts";
+import { IpProtocol } from "../../wire/ipv4.ts";
 
 /** Ranges that a summary names. */
 const RANGES_MAX = 10;

@@ -1,9 +1,9 @@
 /** What lists the sockets of the host and of the container, each opened when it is wanted for the first time. */
-import { AF_NETLINK, NETLINK_SOCK_DIAG, SOCK_RAW } from "../ffi/constants.ts";
-import { check } from "../ffi/errno.ts";
-import { Pif } from "../flow/state.ts";
-import { SockDiag } from "../kernel/sock-diag.ts";
-import type { Inside } from "./inside.ts";
+import { AF_NETLINK, NETLINK_SOCK_DIAG, SOCK_RAW } from "../../ffi/constants.ts";
+import { check } from "../../ffi/errno.ts";
+import { Pif } from "../../flow/state.ts";
+import { SockDiag } from "../../kernel/sock-diag.ts";
+import type { Inside } from "../inside.ts";
 
 export class SideDiags {
   readonly #inside: Inside;

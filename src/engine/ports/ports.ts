@@ -3,26 +3,26 @@
  * one after the other; each is checked whole and opened whole before anything of it is in force.
  */
 import { readdirSync } from "node:fs";
-import { AppError } from "../base/errors.ts";
-import type { PortAction, PortRuleStatus, PortState } from "../config/control-types.ts";
-import type { PortOptions, PortRuleOptions } from "../config/options.ts";
-import { EPOLLIN, F_DUPFD_CLOEXEC } from "../ffi/constants.ts";
-import { check } from "../ffi/errno.ts";
-import { close, fcntl } from "../ffi/libc.ts";
-import { Pif } from "../flow/state.ts";
-import type { ListenerSlot } from "../forward/listeners.ts";
-import type { PortRule } from "../forward/port-rule.ts";
-import { checkLoops } from "../forward/port-rules.ts";
-import { openInterval, takeExpirations } from "../kernel/timer.ts";
-import type { Log } from "../log/logger.ts";
-import { RateLimit } from "../log/rate-limit.ts";
+import { AppError } from "../../base/errors.ts";
+import type { PortAction, PortRuleStatus, PortState } from "../../config/control-types.ts";
+import type { PortOptions, PortRuleOptions } from "../../config/options.ts";
+import { EPOLLIN, F_DUPFD_CLOEXEC } from "../../ffi/constants.ts";
+import { check } from "../../ffi/errno.ts";
+import { close, fcntl } from "../../ffi/libc.ts";
+import { Pif } from "../../flow/state.ts";
+import type { ListenerSlot } from "../../forward/listeners.ts";
+import type { PortRule } from "../../forward/port-rule.ts";
+import { checkLoops } from "../../forward/port-rules.ts";
+import { openInterval, takeExpirations } from "../../kernel/timer.ts";
+import type { Log } from "../../log/logger.ts";
+import { RateLimit } from "../../log/rate-limit.ts";
 import { ListenerCloser } from "./listener-closer.ts";
 import { ListenSockets, type ListenSocketsOptions } from "./listen-sockets.ts";
-import { EventKind } from "./loop.ts";
-import { type Pause, PortChange } from "./port-change.ts";
-import { describeFailures, portError } from "./port-errors.ts";
-import { changeRules, type PortRuleState } from "./port-rule-states.ts";
-import { PortScan } from "./port-scan.ts";
+import { EventKind } from "../loop.ts";
+import { type Pause, PortChange } from "./change.ts";
+import { describeFailures, portError } from "./errors.ts";
+import { changeRules, type PortRuleState } from "./rule-states.ts";
+import { PortScan } from "./scan.ts";
 import { SideDiags } from "./side-diags.ts";
 
 export interface PortsOptions extends Omit<ListenSocketsOptions, "freebind"> {

@@ -1,9 +1,9 @@
 import { expect, test } from "@jest/globals";
-import { parseIp } from "../../../src/base/address.ts";
-import { type HandedIn, serves } from "../../../src/engine/handed-in.ts";
-import { toPortRules } from "../../../src/engine/port-rules-from-options.ts";
-import type { Families } from "../../../src/forward/port-rules.ts";
-import { IpProtocol } from "../../../src/wire/ipv4.ts";
+import { parseIp } from "../../../../src/base/address.ts";
+import { type HandedIn, serves } from "../../../../src/engine/ports/handed-in.ts";
+import { toPortRules } from "../../../../src/engine/ports/rules-from-options.ts";
+import type { Families } from "../../../../src/forward/port-rules.ts";
+import { IpProtocol } from "../../../../src/wire/ipv4.ts";
 
 const BOTH = { ipv4: true, ipv6: true };
 const ONLY_4 = { ipv4: true, ipv6: false };

@@ -1,13 +1,13 @@
 /** The rules of a container as they are in force, and what becomes of them by a change. */
-import { formatIp } from "../base/address.ts";
-import { AppError } from "../base/errors.ts";
-import type { PortAction } from "../config/control-types.ts";
-import type { PortRuleOptions } from "../config/options.ts";
-import { portOption, printPortRule } from "../config/port-spec.ts";
-import type { Address } from "../forward/address-rules.ts";
-import type { PortRule } from "../forward/port-rule.ts";
-import type { Families } from "../forward/port-rules.ts";
-import { toPortRules } from "./port-rules-from-options.ts";
+import { formatIp } from "../../base/address.ts";
+import { AppError } from "../../base/errors.ts";
+import type { PortAction } from "../../config/control-types.ts";
+import type { PortRuleOptions } from "../../config/options.ts";
+import { portOption, printPortRule } from "../../config/port-spec.ts";
+import type { Address } from "../../forward/address-rules.ts";
+import type { PortRule } from "../../forward/port-rule.ts";
+import type { Families } from "../../forward/port-rules.ts";
+import { toPortRules } from "./rules-from-options.ts";
 
 export interface PortRuleState {
   readonly options: PortRuleOptions;

@@ -1,12 +1,12 @@
 /** Rules of port forwarding as the engine uses them, from those that people and callers write. */
-import { parseIp } from "../base/address.ts";
-import { AppError } from "../base/errors.ts";
-import { PORT_RULES_MAX, type PortRuleOptions } from "../config/options.ts";
-import { Pif } from "../flow/state.ts";
-import type { Address } from "../forward/address-rules.ts";
-import type { PortRule } from "../forward/port-rule.ts";
-import { checkRules, type Families } from "../forward/port-rules.ts";
-import { IpProtocol } from "../wire/ipv4.ts";
+import { parseIp } from "../../base/address.ts";
+import { AppError } from "../../base/errors.ts";
+import { PORT_RULES_MAX, type PortRuleOptions } from "../../config/options.ts";
+import { Pif } from "../../flow/state.ts";
+import type { Address } from "../../forward/address-rules.ts";
+import type { PortRule } from "../../forward/port-rule.ts";
+import { checkRules, type Families } from "../../forward/port-rules.ts";
+import { IpProtocol } from "../../wire/ipv4.ts";
 
 /** Longest name of an interface (IFNAMSIZ of linux/if.h, less its terminator). */
 const INTERFACE_NAME_MAX = 15;

@@ -2,9 +2,9 @@
  * One change of what is listened to. Everything new is opened first, then all of it is put in force or all taken
  * back; sockets that stay are left alone and only change their rule.
  */
-import { close } from "../ffi/libc.ts";
-import type { Listeners, ListenerSlot } from "../forward/listeners.ts";
-import type { PortRule } from "../forward/port-rule.ts";
+import { close } from "../../ffi/libc.ts";
+import type { Listeners, ListenerSlot } from "../../forward/listeners.ts";
+import type { PortRule } from "../../forward/port-rule.ts";
 import type { BindPoint } from "./bind-points.ts";
 import type { ListenSockets } from "./listen-sockets.ts";
 

@@ -2,14 +2,14 @@
  * Automatic ports: who listens on the other side, so that clients of this side could be served. Our own listeners do
  * not count; two sides that forward each other's forwards would keep a port open for ever.
  */
-import { isIpv4, isLoopback, isMulticast, isUnspecified } from "../base/address.ts";
-import { AppError } from "../base/errors.ts";
-import { ENOENT } from "../ffi/constants.ts";
-import { Pif } from "../flow/state.ts";
-import type { PortRule } from "../forward/port-rule.ts";
-import type { Families } from "../forward/port-rules.ts";
-import type { SockDiag, WaitingSocket } from "../kernel/sock-diag.ts";
-import { IpProtocol } from "../wire/ipv4.ts";
+import { isIpv4, isLoopback, isMulticast, isUnspecified } from "../../base/address.ts";
+import { AppError } from "../../base/errors.ts";
+import { ENOENT } from "../../ffi/constants.ts";
+import { Pif } from "../../flow/state.ts";
+import type { PortRule } from "../../forward/port-rule.ts";
+import type { Families } from "../../forward/port-rules.ts";
+import type { SockDiag, WaitingSocket } from "../../kernel/sock-diag.ts";
+import { IpProtocol } from "../../wire/ipv4.ts";
 import type { BindPoints } from "./bind-points.ts";
 import { PortMap } from "./port-map.ts";
 

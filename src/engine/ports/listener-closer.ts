@@ -1,17 +1,17 @@
 /** Closes listeners so that nobody is lost who is connected, or is about to believe that. */
-import { SysError } from "../base/errors.ts";
-import { EPOLLIN } from "../ffi/constants.ts";
-import { check } from "../ffi/errno.ts";
-import { close } from "../ffi/libc.ts";
-import { Pif } from "../flow/state.ts";
-import type { Listeners, ListenerSlot } from "../forward/listeners.ts";
-import type { Epoll } from "../kernel/epoll.ts";
-import type { SockDiag } from "../kernel/sock-diag.ts";
-import { openInterval } from "../kernel/timer.ts";
-import { IpProtocol } from "../wire/ipv4.ts";
+import { SysError } from "../../base/errors.ts";
+import { EPOLLIN } from "../../ffi/constants.ts";
+import { check } from "../../ffi/errno.ts";
+import { close } from "../../ffi/libc.ts";
+import { Pif } from "../../flow/state.ts";
+import type { Listeners, ListenerSlot } from "../../forward/listeners.ts";
+import type { Epoll } from "../../kernel/epoll.ts";
+import type { SockDiag } from "../../kernel/sock-diag.ts";
+import { openInterval } from "../../kernel/timer.ts";
+import { IpProtocol } from "../../wire/ipv4.ts";
 import type { ListenSockets } from "./listen-sockets.ts";
-import { EventKind } from "./loop.ts";
-import { type Pause, SLICE } from "./port-change.ts";
+import { EventKind } from "../loop.ts";
+import { type Pause, SLICE } from "./change.ts";
 import { PortMap } from "./port-map.ts";
 import type { SideDiags } from "./side-diags.ts";
 

@@ -1,13 +1,13 @@
 /** The listening sockets of one engine, on the host and in the container: opening, watching, closing. */
-import { isIpv4 } from "../base/address.ts";
-import * as c from "../ffi/constants.ts";
-import { check } from "../ffi/errno.ts";
-import { close, fcntl } from "../ffi/libc.ts";
-import { Pif } from "../flow/state.ts";
-import type { Listeners, ListenerSlot } from "../forward/listeners.ts";
-import type { PortRule } from "../forward/port-rule.ts";
-import type { Families } from "../forward/port-rules.ts";
-import type { Epoll } from "../kernel/epoll.ts";
+import { isIpv4 } from "../../base/address.ts";
+import * as c from "../../ffi/constants.ts";
+import { check } from "../../ffi/errno.ts";
+import { close, fcntl } from "../../ffi/libc.ts";
+import { Pif } from "../../flow/state.ts";
+import type { Listeners, ListenerSlot } from "../../forward/listeners.ts";
+import type { PortRule } from "../../forward/port-rule.ts";
+import type { Families } from "../../forward/port-rules.ts";
+import type { Epoll } from "../../kernel/epoll.ts";
 import {
   adoptListener,
   type ListenOptions,
@@ -15,12 +15,12 @@ import {
   openListener,
   retireListener,
   setShared,
-} from "../kernel/listen.ts";
-import { bindToDevice } from "../kernel/socket.ts";
+} from "../../kernel/listen.ts";
+import { bindToDevice } from "../../kernel/socket.ts";
 import { type BindPoint, BindPoints } from "./bind-points.ts";
 import { type HandedIn, type HandedInSocket, inspectHandedIn, serves } from "./handed-in.ts";
-import type { Inside } from "./inside.ts";
-import { EventKind } from "./loop.ts";
+import type { Inside } from "../inside.ts";
+import { EventKind } from "../loop.ts";
 
 export interface ListenSocketsOptions {
   readonly listeners: Listeners;

@@ -1,9 +1,9 @@
 import { expect, test } from "@jest/globals";
-import type { PortRuleOptions } from "../../../src/config/options.ts";
-import { describeFailures, portError } from "../../../src/engine/port-errors.ts";
-import { toPortRules } from "../../../src/engine/port-rules-from-options.ts";
-import * as c from "../../../src/ffi/constants.ts";
-import type { PortRule } from "../../../src/forward/port-rule.ts";
+import type { PortRuleOptions } from "../../../../src/config/options.ts";
+import { describeFailures, portError } from "../../../../src/engine/ports/errors.ts";
+import { toPortRules } from "../../../../src/engine/ports/rules-from-options.ts";
+import * as c from "../../../../src/ffi/constants.ts";
+import type { PortRule } from "../../../../src/forward/port-rule.ts";
 
 function rule(more: Partial<PortRuleOptions> = {}): PortRule {
   const options = { side: "host", protocol: "tcp", first: 1, last: 65_535, targetFirst: 1, ...more } as const;
