@@ -41,7 +41,9 @@ test.each(CASES)(
   async ({ options, from, to }) => {
     await withNetwork(stage(), { ...options, options: ["--name", "web", "-t", "7007:7"] }, async (net) => {
       await startLittleServers(net.container, EVERY_ADDRESS);
-      const changes = net.outside.run(`node $T/ports-loop.mjs ${SOCKET} ::1 ${CHANGES}`, { seconds: 100 });
+      const changes = net.outside.run(`node $T/ports-loop.mjs ${SOCKET} ::1 7107 ${CHANGES}`, {
+        seconds: 100,
+      });
       const { connected, refused, ...rest } = await race(from(net), to, changes);
       expect(rest).toEqual({ lost: 0, first: "" });
       expect(connected).toBeGreaterThan(LEAST);
