@@ -16,7 +16,6 @@
  * on. What splice(2) says of an end or before urgent data (SO_OOBINLINE; tcp_read_sock() in net/ipv4/tcp.c) is not
  * believed: it stops before an urgent byte for ever, with -EAGAIN or as if the stream had ended. recv(2) decides.
  */
-import { sameIp } from "../base/address.ts";
 import { Count } from "../base/counters.ts";
 import { FlowState, FlowType, Pif } from "../flow/state.ts";
 import { FlowQueue } from "../flow/queue.ts";
@@ -30,7 +29,6 @@ import {
   type FlowIndex,
   type SideIndex,
 } from "../flow/table.ts";
-import { familyRules } from "../forward/address-rules.ts";
 import { RateLimit } from "../log/rate-limit.ts";
 import type { Fd, Pipe } from "./host.ts";
 import { EpollEvent, Errno } from "./linux.ts";
@@ -193,8 +191,6 @@ export class Splice implements FlowHandler {
     }
     this.#fds[target] = fd;
     host.setLocal(fd);
-    // Said in so many words, or the kernel keeps each port for a minute behind its connection (net.ipv4.tcp_tw_reuse).
-    if (isInside && this.#isAssigned(target)) host.bindToDevice(fd, "lo");
     let result = host.watch(fd, target);
     if (result >= 0) result = host.connect(fd, flow);
     if (result >= 0) {
@@ -205,16 +201,6 @@ export class Splice implements FlowHandler {
       this.#close(flow, true);
     }
     return true;
-  }
-
-  /** Whether the far party of a side is the container itself, at an address that it was given. */
-  #isAssigned(side: SideIndex): boolean {
-    const { flows, rules } = this.#net;
-    const endpoint = wordsOf(side) + SideWord.Endpoint;
-    for (const address of familyRules(rules, !isMapped(flows.sides, endpoint)).assigned) {
-      if (sameIp(address, 0, flows.sides, endpoint)) return true;
-    }
-    return false;
   }
 
   #turn(flow: FlowIndex): void {

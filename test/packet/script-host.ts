@@ -61,8 +61,7 @@ export class ScriptHost extends FakeHost {
     return super.bind(fd, flow);
   }
   override bindToDevice(fd: number, name: string): number {
-    // What does not leave the machine anyway.
-    if (name !== "lo") this.#tell("bindToDevice", fd, `device(${name})`);
+    this.#tell("bindToDevice", fd, `device(${name})`);
     return super.bindToDevice(fd, name);
   }
   override connect(fd: number, flow: number): number {
