@@ -8,6 +8,8 @@
  *                                   to 7017 is not read by the server; then reads the first: { done, failed, more }
  *   hold HOST PORT COUNT            COUNT connections with an echo of a byte each, again and again, until standard input
  *                                   ends: { done, failed, first, rounds }
+ *   crowd HOST PORT COUNT           COUNT connections with a byte each, held until standard input ends; how many were
+ *                                   answered and how many broken off: { served, failed, first }
  *   datagrams HOST PORT SIZE COUNT [MS]  datagrams of random bytes, each echoed, within 2,000 ms or those given:
  *                                   { echoed, lost, wrong }
  *   range HOST FIRST COUNT          the number of the port to each of COUNT UDP ports: what came back, by port
@@ -167,6 +169,22 @@ async function hold(count: number): Promise<object> {
   return { done: tally.done, failed: tally.failed, first: tally.first, rounds };
 }
 
+async function crowd(count: number): Promise<object> {
+  const tally = new Tally();
+  let served = 0;
+  const sockets = Array.from({ length: count }, () => {
+    const socket = connect({ host, port, noDelay: true });
+    socket.on("connect", () => socket.write("x"));
+    socket.on("data", () => (served += 1));
+    socket.on("error", (cause) => tally.fail(cause));
+    return socket;
+  });
+  process.stdin.resume();
+  await once(process.stdin, "end");
+  for (const socket of sockets) socket.destroy();
+  return { served, failed: tally.failed, first: tally.first };
+}
+
 async function range(count: number): Promise<object> {
   const socket = createSocket({ type: host.includes(":") ? "udp6" : "udp4", recvBufferSize: 1 << 20 });
   const answers: Record<number, string> = {};
@@ -220,6 +238,7 @@ const verbs: Record<string, () => Promise<object>> = {
   outcome,
   reset,
   fair: () => fair(Number(portText)),
+  crowd: () => crowd(counts[0] ?? 1),
   hold: () => hold(counts[0] ?? 1),
   range: () => range(counts[0] ?? 1),
   sequential: () => sequential(counts[0] ?? 1),
