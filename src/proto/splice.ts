@@ -53,8 +53,6 @@ const SideFlag = {
   Full: 1 << 6,
   /** It gives much at a time, as far as is known. */
   Bulk: 1 << 7,
-  /** Nothing but its receiver holds back what it sends. */
-  Local: 1 << 8,
 } as const;
 
 /** What a direction may move in one turn, so that others get theirs. */
@@ -67,7 +65,7 @@ export class Splice implements FlowHandler {
   readonly #net: Net;
   /* Columns by side. */
   /** Bits of SideFlag. */
-  readonly #flags: Uint16Array;
+  readonly #flags: Uint8Array;
   readonly #fds: Int32Array;
   /** The pipe with bytes from this side, or NONE. */
   readonly #pipes: Int32Array;
@@ -81,7 +79,7 @@ export class Splice implements FlowHandler {
   constructor(net: Net) {
     const { capacity } = net.flows;
     this.#net = net;
-    this.#flags = new Uint16Array(2 * capacity);
+    this.#flags = new Uint8Array(2 * capacity);
     this.#fds = new Int32Array(2 * capacity);
     this.#pipes = new Int32Array(2 * capacity);
     this.#held = new Int32Array(2 * capacity);
@@ -101,6 +99,7 @@ export class Splice implements FlowHandler {
     counters.add(Count.flowsOpened);
     this.#begin(from, fd, 0);
     this.#begin(from | TARGET, NONE, SideFlag.Connecting);
+    host.setLocal(fd);
     if (host.watch(fd, from) < 0) this.#close(flow, true);
     else if (!this.#connect(flow)) this.#waiting[this.#isV6(flow) ? 1 : 0].add(flow);
   }
@@ -191,6 +190,7 @@ export class Splice implements FlowHandler {
       return true;
     }
     this.#fds[target] = fd;
+    host.setLocal(fd);
     let result = host.watch(fd, target);
     if (result >= 0) result = host.connect(fd, flow);
     if (result >= 0) {
@@ -272,7 +272,7 @@ export class Splice implements FlowHandler {
       this.#nothing(side, bytes);
       return 0;
     }
-    if (bytes === COPY_BYTES) this.#beginBulk(side);
+    if (bytes === COPY_BYTES) flags[side] |= SideFlag.Bulk;
     else if ((flags[side] & SideFlag.Hangup) === 0) flags[side] &= ~SideFlag.Readable;
     host.part(0, at, bytes);
     const sent = host.send(this.#fds[side ^ 1], 1);
@@ -298,16 +298,6 @@ export class Splice implements FlowHandler {
     if (sent > 0) host.discard(fd, sent);
     else this.#refused(side ^ 1, sent);
     return Math.max(sent, 0);
-  }
-
-  /** From now on much may come from this side. */
-  #beginBulk(side: SideIndex): void {
-    const flags = this.#flags;
-    const to = side ^ 1;
-    flags[side] |= SideFlag.Bulk;
-    if ((flags[to] & SideFlag.Local) !== 0) return;
-    flags[to] |= SideFlag.Local;
-    this.#net.host.setLocal(this.#fds[to]);
   }
 
   /** A read gave no bytes: nothing there now, the end of the stream, or an error. */

@@ -24,9 +24,11 @@ test.each([
   expect(server).toMatchObject({ pif, v6, connected: `${address}:8080`, bound: "" });
   expect([client.side & 1, server.side & 1]).toEqual([0, 1]);
   const fd = server.fd;
-  expect(fake.net.host.calls.slice(-4)).toEqual([
+  expect(fake.net.host.calls.slice(-6)).toEqual([
+    `setLocal ${client.fd} true`,
     `watch ${client.fd}`,
     `openTcp ${fd}`,
+    `setLocal ${fd} true`,
     `watch ${fd}`,
     `connect ${fd} ${address}:8080 = -115`,
   ]);
@@ -141,14 +143,6 @@ test("the end of a stream follows its last byte, and the other way goes on", () 
   fake.end(server);
   expect([client.closed, server.closed]).toEqual(["closed", "closed"]);
   expect(fake.net.openFlows()).not.toContain(flow);
-});
-
-test("whoever gets much is sent to without restraint", () => {
-  const { client, server } = fake.establish();
-  fake.arrive(client, pattern(4095));
-  expect(server.options["setLocal"]).toBeUndefined();
-  fake.arrive(client, pattern(5000));
-  expect([server.options["setLocal"], client.options["setLocal"]]).toEqual([true, undefined]);
 });
 
 test("a slow receiver is waited for, and nothing more is read meanwhile", () => {
