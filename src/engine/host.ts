@@ -75,6 +75,7 @@ export class KernelHost implements Host {
   readonly #epoll: Epoll;
   readonly #flowKind: number;
   readonly #fdLimit: number;
+  readonly #isPaced = socket.isPacedByDefault();
   readonly #inside: Inside | undefined;
   readonly #pipes: Pipes;
   readonly #messages: Messages;
@@ -263,7 +264,7 @@ export class KernelHost implements Host {
     return socket.setOption(fd, c.SOL_SOCKET, c.SO_KEEPALIVE, 1);
   }
   setLocal(fd: Fd): number {
-    return socket.setLocal(fd);
+    return this.#isPaced ? socket.setLocal(fd) : 0;
   }
   setHopLimit(fd: Fd, v6: boolean, hops: number): number {
     // What goes to groups has a limit of its own, 1 by default.

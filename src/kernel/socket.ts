@@ -14,6 +14,10 @@ import { linger, sockaddrIn, sockaddrIn6, ucred } from "../ffi/structs.ts";
 const LENGTH_AT = 512;
 const FLAGS = c.SOCK_NONBLOCK | c.SOCK_CLOEXEC;
 const RENO = new TextEncoder().encode("reno");
+/** TCP_CA_NAME_MAX in net/tcp.h. */
+const CONGESTION_NAME = 16;
+/** Congestion controls that pace nothing: what nearly all systems use. */
+const UNPACED = ["cubic", "reno"];
 
 /** A non-blocking TCP socket with the options of `prepareTcp`. */
 export const openTcp = (v6: boolean): number =>
@@ -149,6 +153,17 @@ export function closeReset(fd: number): void {
 export function setLocal(fd: number): number {
   scratch.bytes.set(RENO);
   return libc.setsockopt(fd, c.IPPROTO_TCP, c.TCP_CONGESTION, scratch.address, RENO.length);
+}
+
+/** Whether connections pace what they send unless `setLocal` keeps them from it. */
+export function isPacedByDefault(): boolean {
+  const fd = libc.socket(c.AF_INET, c.SOCK_STREAM | FLAGS, 0);
+  if (fd < 0) return true;
+  scratch.view.setInt32(LENGTH_AT, CONGESTION_NAME, true);
+  libc.getsockopt(fd, c.IPPROTO_TCP, c.TCP_CONGESTION, scratch.address, scratch.address + LENGTH_AT);
+  close(fd);
+  const [name] = new TextDecoder().decode(scratch.bytes.subarray(0, CONGESTION_NAME)).split("\0");
+  return !UNPACED.includes(name);
 }
 
 /** Whether the peer sees a reset when a connection is closed, which the end of the process does too. */
