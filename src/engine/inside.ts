@@ -19,6 +19,9 @@ import { prepareTcp, prepareUdp } from "../kernel/socket.ts";
 const STOCK = 64;
 /** The same after more than those were wanted at a time. */
 const STOCK_MOST = 512;
+/** The same where descriptors are scarce, at first. */
+const STOCK_LEAST = 2;
+
 interface Stock {
   readonly v6: boolean;
   readonly protocol: number;
@@ -121,7 +124,11 @@ export class Inside {
     }
     const fd = protocol === c.IPPROTO_TCP ? prepareTcp(opened) : prepareUdp(opened, v6);
     if (fd < 0) stock.error = fd;
-    else stock.fds.push(fd);
+    else if (fd >= this.#fdLimit / 2 && !stock.isAwaited) {
+      // Descriptors are given in order, so half of them are in use: what nobody waits for would keep clients out.
+      close(fd);
+      stock.wanted = STOCK_LEAST;
+    } else stock.fds.push(fd);
     if (!stock.isAwaited) return;
     stock.isAwaited = false;
     this.onReady();
