@@ -170,6 +170,7 @@ class SpecReader {
   read(ephemeral: PortRange): PortRuleOptions[] {
     const side = this.option === "-t" || this.option === "-u" ? "host" : "container";
     const protocol = this.option === "-t" || this.option === "-T" ? "tcp" : "udp";
+    this.refuseForeign(side === "container");
     const listen = this.listen(side === "container");
     do this.entry(listen);
     while (this.take(","));
@@ -196,6 +197,10 @@ class SpecReader {
     return new PortSpecError(this.option, this.text, at, why);
   }
 
+  private portsOnly(): PortSpecError {
+    return this.error(`${this.option} takes ports only: it listens on the container's loopback`, 0);
+  }
+
   /** Goes behind `word` if that is what comes next. */
   private take(word: string): boolean {
     if (!this.text.startsWith(word, this.at)) return false;
@@ -209,6 +214,20 @@ class SpecReader {
     return found < 0 ? this.text.length : this.at + found;
   }
 
+  /** Says how it is written here what other programs write differently. */
+  private refuseForeign(isContainer: boolean): void {
+    const { text, option } = this;
+    const address = /^(?:\d+(?:\.\d+){3}|\[[^\]]*\])(?=[:,]|$)/.exec(text);
+    if (address !== null) {
+      if (isContainer) throw this.portsOnly();
+      throw this.error("a slash and ports should stand behind this address", address[0].length);
+    }
+    const scope = /^\[[^\]%]*%[^\]]*\]/.test(text) ? text.indexOf("%") : -1;
+    if (scope >= 0) throw this.error("the interface belongs behind the bracket", scope);
+    const protocol = text.search(/\/(?:tcp|udp)$/i);
+    if (protocol > 0) throw this.error(`${option} says the protocol already`, protocol);
+  }
+
   /** What stands in front of the first slash, unless that already is an entry. */
   private listen(isContainer: boolean): Listen {
     const slash = this.text.indexOf("/");
@@ -216,8 +235,7 @@ class SpecReader {
     if (slash < 0 || (STARTS_WITH_ENTRY.test(head) && parseIp(head.split("%", 1)[0]) === undefined)) {
       return isContainer ? { interface: LOOPBACK_INTERFACE } : {};
     }
-    if (isContainer)
-      throw this.error(`${this.option} takes ports only: it listens on the container's loopback`, 0);
+    if (isContainer) throw this.portsOnly();
     const listen: Listen = {};
     const percent = this.find(/[%/]/);
     if (percent > 0 && this.text.slice(0, percent) !== "*") {
@@ -315,7 +333,7 @@ class SpecReader {
     const target = this.range();
     const [have, want] = [target.last - target.first, range.last - range.first];
     if (have !== want)
-      throw this.error(`there are ${want + 1} ports to forward and ${have + 1} to forward to`, from);
+      throw this.error(`${want + 1} port${want === 0 ? "" : "s"} cannot lead to ${have + 1}`, from);
     return target.first;
   }
 

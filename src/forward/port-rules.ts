@@ -89,10 +89,18 @@ function checkOverlap(rules: readonly PortRule[]): void {
     open = open.filter(({ last }) => last >= rule.first);
     const other = open.find((candidate) => conflict(rule, candidate));
     if (other !== undefined) {
-      throw new AppError("USAGE", `${describeRule(rule)}: overlaps with ${describeRule(other)}`);
+      const overlap = `${describeRule(rule)}: overlaps with ${describeRule(other)}`;
+      throw new AppError("USAGE", `${overlap}; ${remedy(rule, other)}`);
     }
     open.push(rule);
   }
+}
+
+/** @param other begins where `rule` does, or before it */
+function remedy(rule: PortRule, other: PortRule): string {
+  if (other.first === other.last) return "leave one of them out";
+  const last = Math.min(rule.last, other.last);
+  return `exclude ~${rule.first}${last === rule.first ? "" : `-${last}`} there`;
 }
 
 /**

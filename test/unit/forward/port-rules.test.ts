@@ -113,8 +113,16 @@ test.each<[string, PortRuleOptions, PortRuleOptions]>([
 
 test("an overlap hides behind no rule in between", () => {
   expect(problem(rule(1, 60_000, { address: "192.0.2.1" }), rule(70), rule(80, 80, { address: "::" }))).toBe(
-    "TCP port 70 of the host: overlaps with TCP ports 1 to 60000 of the host at 192.0.2.1",
+    "TCP port 70 of the host: overlaps with TCP ports 1 to 60000 of the host at 192.0.2.1; exclude ~70 there",
   );
+});
+
+test.each<[PortRuleOptions, PortRuleOptions, string]>([
+  [rule(80), rule(80), "leave one of them out"],
+  [rule(80, 90), rule(85, 86), "exclude ~85-86 there"],
+  [rule(80, 90), rule(85, 95), "exclude ~85-90 there"],
+])("the error says what to do about an overlap: %j, %j", (a, b, hint) => {
+  expect(problem(a, b)).toMatch(new RegExp(`; ${hint}$`));
 });
 
 test("as many rules as there may be are checked at once, however they lie", () => {
