@@ -33,7 +33,10 @@ export function listensAt({ listen }: PortRule, words: Uint32Array, at: number):
 }
 
 /** What a rule listens on, as a person reads it. @param ports " port 80", or empty for what all its ports share */
-export function describeListeners({ pif, protocol, listen, device }: PortRule, ports = ""): string {
+export function describeListeners(
+  { pif, protocol, listen, device }: Pick<PortRule, "pif" | "protocol" | "listen" | "device">,
+  ports = "",
+): string {
   const where = pif === Pif.Host ? "the host" : "the container's loopback";
   const at = listen === undefined ? "" : ` at ${formatIp(listen)}`;
   const on = pif === Pif.Host && device !== undefined ? ` on ${device}` : "";

@@ -2,7 +2,8 @@
 import { isIpv4, isUnspecified, sameIp } from "../../base/address.ts";
 import * as c from "../../ffi/constants.ts";
 import type { Address } from "../../forward/address-rules.ts";
-import type { PortRule } from "../../forward/port-rule.ts";
+import { describeListeners, type PortRule } from "../../forward/port-rule.ts";
+import { Pif } from "../../flow/state.ts";
 import type { Families } from "../../forward/port-rules.ts";
 import { boundDevice, getOption, localAddress } from "../../kernel/socket.ts";
 
@@ -47,3 +48,13 @@ export function serves(socket: HandedIn, rule: PortRule, port: number, families:
   if (isIpv4(listen) !== isIpv4(socket.address)) return false;
   return isUnspecified(listen) || sameIp(listen, 0, socket.address, 0);
 }
+
+/** Whether a socket serves a port of a rule, at present or when somebody listens on the other side. */
+export const mayServe = (socket: HandedIn, rule: PortRule, families: Families): boolean =>
+  rule.pif === Pif.Host &&
+  rule.first <= socket.port &&
+  socket.port <= rule.last &&
+  serves(socket, rule, socket.port, families);
+
+export const describeHandedIn = ({ protocol, address, device, port }: HandedIn): string =>
+  describeListeners({ pif: Pif.Host, protocol, listen: address, device }, ` port ${port}`);

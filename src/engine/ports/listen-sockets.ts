@@ -18,7 +18,14 @@ import {
 } from "../../kernel/listen.ts";
 import { bindToDevice } from "../../kernel/socket.ts";
 import { type BindPoint, BindPoints } from "./bind-points.ts";
-import { type HandedIn, type HandedInSocket, inspectHandedIn, serves } from "./handed-in.ts";
+import {
+  describeHandedIn,
+  type HandedIn,
+  type HandedInSocket,
+  inspectHandedIn,
+  mayServe,
+  serves,
+} from "./handed-in.ts";
 import type { Inside } from "../inside.ts";
 import { EventKind } from "../loop.ts";
 
@@ -48,7 +55,6 @@ export class ListenSockets {
   readonly points = new BindPoints();
   readonly #options: ListenSocketsOptions;
   readonly #handedIn: readonly HandedIn[];
-  readonly #used = new Set<number>();
   /** Whether the kernel does, as far as is known. */
   #hasIpv6 = true;
 
@@ -63,9 +69,14 @@ export class ListenSockets {
     };
   }
 
-  /** Sockets that were handed in and that no rule has wanted yet. */
-  get unused(): HandedInSocket[] {
-    return this.#options.handedIn.filter(({ fd }) => !this.#used.has(fd));
+  /** Sockets that were handed in and that can serve none of some rules, in words. */
+  describeUnused(rules: readonly PortRule[]): string[] {
+    const { handedIn, families } = this.#options;
+    return handedIn.flatMap(({ fd, name }) => {
+      const socket = this.#handedIn.find((each) => each.fd === fd);
+      if (socket !== undefined && rules.some((rule) => mayServe(socket, rule, families))) return [];
+      return `${name === "" ? "unnamed" : name} (${socket === undefined ? "no bound socket of TCP or UDP" : describeHandedIn(socket)})`;
+    });
   }
 
   /** Finds out, and tells, whether sockets in the container can be bound to its loopback interface. Throws SysError. */
@@ -129,7 +140,6 @@ export class ListenSockets {
     const { listeners, epoll } = this.#options;
     const slot = listeners.add(fd, port, rule);
     this.points.add(point, port, slot);
-    if (point.handedIn !== undefined) this.#used.add(point.handedIn.fd);
     const result = epoll.add(fd, EVENTS, EventKind.Listener, slot);
     if (result < 0) listeners.retire(slot);
     check(result, "epoll_ctl", "listener");

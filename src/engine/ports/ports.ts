@@ -89,10 +89,9 @@ export class Ports {
   async start(rules: readonly PortRuleOptions[]): Promise<void> {
     await this.change("set", rules);
     this.#isRunning = true;
-    const { unused } = this.#sockets;
+    const unused = this.#sockets.describeUnused(this.#rules.map(({ rule }) => rule));
     if (unused.length === 0) return;
-    const names = unused.map(({ fd, name }) => `${name === "" ? "unnamed" : name} (descriptor ${fd})`);
-    this.#options.log.warn(`no rule wants sockets that were handed in: ${names.join(", ")}`);
+    this.#options.log.warn(`no rule wants sockets that were handed in: ${unused.join(", ")}`);
   }
 
   /**

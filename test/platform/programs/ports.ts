@@ -83,10 +83,12 @@ void play({
       { fd: occupy({ port: 81, address: LOOPBACK, v6: false }), name: "local" },
       { fd: occupy({ port: 53, protocol: c.IPPROTO_UDP }), name: "dns" },
       { fd: occupy({ port: 82 }), name: "spare" },
+      { fd: occupy({ port: 83 }), name: "later" },
       { fd: 0, name: "" },
     ];
     const world = await World.build(() => ({ handedIn: sockets }));
-    const failed = await world.start("-t 80-81", "-u 53");
+    // Nobody listens inside yet, where the automatic rule leads.
+    const failed = await world.start("-t 80-81", "-u 53", "-t 83,auto");
     const slots = [80, 81, 53].map((port) => world.listeners.fd(world.slotOf(port)) >= 0);
     const used = world.slotOf(53);
     world.listeners.use(used);
