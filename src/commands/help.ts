@@ -15,8 +15,19 @@ export function help(name: string | undefined, commands: readonly Command[]): nu
   if (command === undefined) throw usage(`there is no command ${name}`);
   print(`bucatini ${command.name} ${command.synopsis}\n\n${command.help}`);
   if (command.options.length > 0) print(`\n${table(command.options.map(row))}`);
+  if (command.options.some(({ value }) => value === "SPEC")) print(`\n${PORT_SPEC}`);
   return 0;
 }
+
+/** See "Ports" in README.md. */
+const PORT_SPEC = `SPEC is one of these, or several with commas between; README.md, "Ports", has all of it:
+  80, 80-89                   ports, the same on the other side
+  80:8080, 80-89:8080-8089    other ports there
+  80:ADDR, 80:[ADDR]/8080     an address inside (-t, -u)
+  ~90                         not this port
+  all, auto                   every port; those on which somebody listens on the other side
+  none                        nothing
+  ADDR/80, %INTERFACE/80      in front: where the host listens (-t, -u)`;
 
 function row({ name, short, value, repeatable, help: text }: OptionSpec): string[] {
   const letter = short === undefined ? "" : `-${short}, `;
