@@ -35,6 +35,8 @@ export const Flag = {
   KeepAlive: 1 << 5,
   /** The far side has ended its stream, broken off or sent urgent data: a short peek need not be the last one. */
   Hangup: 1 << 6,
+  /** The far side has broken off, and the host socket has said so: behind what it received, nothing more comes. */
+  Reset: 1 << 7,
 } as const;
 
 export class Connections {

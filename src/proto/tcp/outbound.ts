@@ -23,7 +23,7 @@ import { sendUnreachable } from "../icmp-errors.ts";
 import { EpollEvent, Errno } from "../linux.ts";
 import type { Net } from "../net.ts";
 import type { Output } from "../output.ts";
-import { type Connections, Event } from "./connections.ts";
+import { type Connections, Event, Flag } from "./connections.ts";
 import { beginRow, chooseSequence, establish, IDLE_MS, readSyn } from "./syn.ts";
 import type { ToTap } from "./to-tap.ts";
 
@@ -125,11 +125,14 @@ export class Outbound {
     const { host, socket } = this.#net;
     if ((events & (EpollEvent.Error | EpollEvent.Hangup)) !== 0) {
       const error = host.takeError(socket[flow]);
-      this.#net.counters.add(Count.dropConnectFailed);
-      this.#refuse(flow, error);
-      return this.#close(flow, false);
-    }
-    if ((events & EpollEvent.Out) === 0) return;
+      if (error !== Errno.ECONNRESET) {
+        this.#net.counters.add(Count.dropConnectFailed);
+        this.#refuse(flow, error);
+        return this.#close(flow, false);
+      }
+      // Accepted, and broken off before we looked: inside, the one comes before the other too.
+      c.flags[flow] |= Flag.Reset;
+    } else if ((events & EpollEvent.Out) === 0) return;
     c.events[flow] = Event.SynAckSent;
     this.#toTap.syn(flow);
   }

@@ -280,8 +280,9 @@ export class ToTap {
   #endOfData(flow: FlowIndex, result: number): boolean {
     const c = this.#c;
     c.flags[flow] &= ~Flag.Readable;
-    if (result === EAGAIN) return false;
-    if (result < 0) {
+    const isReset = (c.flags[flow] & Flag.Reset) !== 0;
+    if (result === EAGAIN && !isReset) return false;
+    if (result < 0 || isReset) {
       this.#reset(flow);
       return false;
     }
