@@ -79,6 +79,7 @@ export function networkOptions(parsed: ParsedArguments, ephemeral: PortRange): N
   if (values.has("ipv4-only") && values.has("ipv6-only")) {
     throw usage("--ipv4-only and --ipv6-only together leave no network");
   }
+  checkLink(parsed);
   const mapLoopback = mapping("map-host-loopback", all("map-host-loopback"));
   const options: NetworkOptions = {
     ...DEFAULT_NETWORK,
@@ -106,6 +107,31 @@ export function networkOptions(parsed: ParsedArguments, ephemeral: PortRange): N
   set(options, "logLevel", last("log-level"), logLevel);
   checkFamilies(options);
   return options;
+}
+
+/** Options that mean nothing without an interface inside. */
+const NEED_LINK = [
+  "address",
+  "gateway",
+  "mtu",
+  "mac",
+  "ifname",
+  "interface",
+  "map-host-loopback",
+  "no-map-gw",
+  "map-guest-addr",
+  "dns-forward",
+  "dns-host",
+  "outbound",
+  "outbound-if",
+  "ra",
+  "no-offload",
+];
+
+/** What has no effect is a contradiction, not something to drop silently. */
+function checkLink({ values }: ParsedArguments): void {
+  const other = values.has("splice-only") ? NEED_LINK.find((name) => values.has(name)) : undefined;
+  if (other !== undefined) throw usage(`--splice-only makes no interface inside, which --${other} is for`);
 }
 
 function set<Key extends keyof NetworkOptions>(

@@ -15,6 +15,8 @@ export interface EngineStatus {
   addresses: string[];
   /** TUN_F_* bits in force; 0 means that checksums and segmentation are done in the engine. */
   offloads: number;
+  /** Rules of port forwarding, and ports that are open for them. */
+  ports: { rules: number; open: number };
   /** Flows by type; `total` counts rows that are not free. */
   flows: Record<string, number>;
   /** Counters that are not zero. */
@@ -23,6 +25,7 @@ export interface EngineStatus {
 
 export function statusOf(options: EngineOptions, engine: Engine, offloads: number): EngineStatus {
   const { net } = engine;
+  const rules = engine.ports.show();
   const flows: Record<string, number> = { total: net.flows.active };
   net.flows.forEach((flow) => {
     const name = FLOW_TYPE_NAMES[net.flows.type[flow]];
@@ -38,6 +41,7 @@ export function statusOf(options: EngineOptions, engine: Engine, offloads: numbe
     mtu: net.link.mtu,
     addresses: assigned.map((address) => formatIp(address)),
     offloads,
+    ports: { rules: rules.length, open: rules.reduce((sum, { open }) => sum + open, 0) },
     flows,
     counters: net.counters.snapshot(),
   };

@@ -99,13 +99,14 @@ export class Ports {
    * flows go on. Throws AppError (USAGE, PORT_IN_USE, PORT_FORBIDDEN, PORT_LIMIT) or SysError.
    */
   change(action: PortAction, rules: readonly PortRuleOptions[]): Promise<void> {
-    return this.#inTurn(() => {
-      const { families, policy } = this.#options;
+    return this.#inTurn(async () => {
+      const { families, policy, log } = this.#options;
       const next = changeRules(this.#rules, action, rules, families);
       if (policy.splice && (policy.hostLoopbackToContainer || policy.spliceOnly)) {
         checkLoops(next.map(({ rule }) => rule));
       }
-      return this.#replace(next);
+      await this.#replace(next);
+      log.info("ports are forwarded", { action, rules: this.#rules.length });
     });
   }
 
