@@ -115,7 +115,9 @@ test("ports are forwarded as asked, and none without being asked", () => {
 test("the bypass between the loopbacks is off, alone or something between", () => {
   expect(ask("--no-splice").ports.splice).toBe(false);
   expect(ask("--splice-only").ports).toMatchObject({ splice: true, spliceOnly: true });
-  expect(() => ask("--splice-only", "--mtu", "1400")).toThrow("makes no interface inside, which --mtu is for");
+  expect(() => ask("--splice-only", "--mtu", "1400")).toThrow(
+    "makes no interface inside, which --mtu is for",
+  );
   expect(ask("--host-lo-to-ns-lo").ports).toMatchObject({ splice: true, hostLoopbackToContainer: true });
   expect(() => ask("--no-splice", "--splice-only")).toThrow(
     "--no-splice switches off what --splice-only needs",
