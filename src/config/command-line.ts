@@ -24,7 +24,7 @@ export interface ParsedArguments {
 }
 
 /**
- * Parses arguments such as `--mtu 1500 --address=10.0.0.1/24 -4 -- cmd`. What follows "--" is no option. Throws
+ * Parses arguments such as `--mtu 1500 --address=10.0.0.1/24 -4 -t80 -- cmd`. What follows "--" is no option. Throws
  * USAGE.
  * @param until "argument" when the first argument that is no option ends the options too
  */
@@ -67,6 +67,9 @@ function findOption(arg: string, specs: readonly OptionSpec[]): { spec: OptionSp
   const spec = specs.find(
     (each) => word === `--${each.name}` || (each.short !== undefined && word === `-${each.short}`),
   );
+  // As getopt(3) has it: -t80 is -t 80.
+  const glued = specs.find(({ short, value }) => short === arg[1] && value !== undefined);
+  if (spec === undefined && glued !== undefined) return { spec: glued, inline: arg.slice(2) };
   if (spec === undefined) throw usage(`unknown option ${word}${suggestion(word, specs)}`);
   return equals < 0 ? { spec } : { spec, inline: arg.slice(equals + 1) };
 }

@@ -3,7 +3,7 @@ import { parseArguments, type OptionSpec } from "../../../src/config/command-lin
 
 const SPECS: readonly OptionSpec[] = [
   { name: "mtu", value: "BYTES", help: "" },
-  { name: "address", value: "ADDR", repeatable: true, help: "" },
+  { name: "address", short: "a", value: "ADDR", repeatable: true, help: "" },
   { name: "ipv4-only", short: "4", help: "" },
 ];
 
@@ -20,6 +20,11 @@ test("options take their value after a space or after an equals sign", () => {
   expect(parse("--mtu=1500").values).toEqual({ mtu: ["1500"] });
   expect(parse("--mtu=").values).toEqual({ mtu: [""] });
   expect(parse("--mtu --mtu").values).toEqual({ mtu: ["--mtu"] });
+});
+
+test("the value of a short option may stand right behind it", () => {
+  expect(parse("-a192.0.2.1/24 -a=b -a c").values).toEqual({ address: ["192.0.2.1/24", "b", "c"] });
+  expect(() => parse("-46")).toThrow("unknown option -46");
 });
 
 test("a repeatable option keeps all values, any other the last one", () => {
