@@ -1,6 +1,8 @@
 /** What a CNI network configuration means. Its keys are those of schemas/cni-config.schema.json. */
 import { validateCniConfig } from "./generated/cni-config.ts";
-import { DEFAULT_NETWORK, MTU_MIN, type LogLevel, type NetworkOptions } from "./options.ts";
+import { PortMappingError, rulesFromMappings } from "./cni-ports.ts";
+import { DEFAULT_NETWORK, DEFAULT_PORTS, MTU_MIN, type LogLevel, type NetworkOptions } from "./options.ts";
+import type { PortRuleOptions } from "./options.ts";
 import {
   aliasAddress,
   hostAddress,
@@ -86,7 +88,7 @@ function schemaError(): ConfigError {
 }
 
 /** Runtime configuration that would change the connection; written in any case by different runtimes. */
-const UNSUPPORTED_CAPABILITIES = ["portmappings", "ips", "mac"];
+const UNSUPPORTED_CAPABILITIES = ["ips", "mac"];
 
 /** What changes the connection must not be passed over silently. */
 function refuseUnsupported({ ipam, prevResult, runtimeConfig }: CniConfig): void {
@@ -130,6 +132,7 @@ export function networkFromCni(config: CniConfig, ifname: string): NetworkOption
     dnsHosts: list("/dnsHost", config.dnsHost, hostAddress),
     outbound: lastOfEachFamily(list("/outbound", config.outbound, hostAddress)),
     routerAdvertisements: config.routerAdvertisements ?? DEFAULT_NETWORK.routerAdvertisements,
+    ports: { ...DEFAULT_PORTS, rules: publishedPorts(config) },
     offload,
     flows,
     logLevel: config.logLevel ?? DEFAULT_NETWORK.logLevel,
@@ -144,6 +147,19 @@ export function networkFromCni(config: CniConfig, ifname: string): NetworkOption
   }
   checkFamilies(options);
   return options;
+}
+
+/** The ports that the runtime publishes. */
+function publishedPorts({ runtimeConfig }: CniConfig): PortRuleOptions[] {
+  const entries = Object.entries(runtimeConfig ?? {}).filter(([key]) => key.toLowerCase() === "portmappings");
+  return entries.flatMap(([key, mappings]) => {
+    try {
+      return isEmpty(mappings) ? [] : rulesFromMappings(mappings);
+    } catch (cause) {
+      if (!(cause instanceof PortMappingError)) throw cause;
+      throw new ConfigError(`/runtimeConfig/${key}${cause.pointer}`, cause.message);
+    }
+  });
 }
 
 /** Reads a value; the error names its place. */

@@ -69,6 +69,37 @@ const documents = (output: string) =>
     .map((line) => JSON.parse(line));
 
 describe.each(USERS)("as $who", (user) => {
+  test("ADD publishes ports, DEL frees them, and a port that is taken is named", async () => {
+    const mappings = [
+      { hostPort: 8099, containerPort: 80, protocol: "tcp" },
+      { HostPort: 8098, ContainerPort: 80, HostIP: "127.0.0.1" },
+    ];
+    const config = JSON.stringify({ ...CONFIG, runtimeConfig: { portMappings: mappings } });
+    const output = await script(
+      user,
+      `container
+      nsenter -t $T -U --preserve-credentials -n busybox httpd -f -p 80 -h ${stage().dir}/dist & H=$!
+      C='${config}'
+      cni ADD | tail -1
+      ask() { curl -s -m 5 -o /dev/null -w '%{http_code}\\n' "http://$1/package.json" || true; }
+      ask 127.0.0.1:8099
+      ask '[::1]:8099'
+      ask 127.0.0.1:8098
+      FIRST=$T
+      container
+      cni ADD
+      kill $T
+      T=$FIRST ID=c$FIRST NETNS=/proc/$FIRST/ns/net
+      cni DEL
+      ask 127.0.0.1:8099
+      rest
+      kill $H $T`,
+    );
+    const words = output.split("\n").filter((line) => /^(ADD|DEL|\d)/.test(line));
+    expect(words).toEqual(["ADD 0", "200", "200", "200", "ADD 1", "DEL 0", "000"]);
+    expect(documents(output)).toMatchObject([{ code: 114, msg: expect.stringContaining("port 8099") }]);
+  });
+
   test("ADD connects a container and prints what it has; DEL returns when nothing is left", async () => {
     const output = await script(
       user,

@@ -2,7 +2,7 @@ import { expect, test } from "@jest/globals";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkCniConfig, ConfigError, networkFromCni } from "../../../src/config/from-cni.ts";
-import { DEFAULT_NETWORK, type NetworkOptions } from "../../../src/config/options.ts";
+import { DEFAULT_NETWORK, DEFAULT_PORTS, type NetworkOptions } from "../../../src/config/options.ts";
 
 const ROOT = join(__dirname, "../../..");
 
@@ -134,8 +134,6 @@ test.each([
 test.each([
   [{ ipam: { type: "host-local" } }, '/ipam is not supported: {"type":"host-local"}'],
   [{ prevResult: { ips: [] } }, '/prevResult is not supported: {"ips":[]}'],
-  [{ runtimeConfig: { portMappings: [{ hostPort: 80 }] } }, "/runtimeConfig/portMappings is not supported"],
-  [{ runtimeConfig: { PortMappings: [{ HostPort: 80 }] } }, "/runtimeConfig/PortMappings is not supported"],
   [{ runtimeConfig: { ips: ["10.0.0.1/24"] } }, '/runtimeConfig/ips is not supported: ["10.0.0.1/24"]'],
   [
     { runtimeConfig: { mac: "02:00:00:00:00:01" } },
@@ -145,6 +143,47 @@ test.each([
   const error = errorOf(config);
   expect(error.message).toContain(message);
   expect(error.isUnsupported).toBe(true);
+});
+
+test.each([
+  [{ portMappings: {} }, []],
+  [{ portMappings: [{ hostPort: 0, containerPort: 80 }] }, []],
+  [
+    { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: "tcp" }] },
+    [{ side: "host", protocol: "tcp", first: 8080, last: 8080, targetFirst: 80 }],
+  ],
+  [
+    { PortMappings: [{ HostPort: 53, ContainerPort: 5353, Protocol: "UDP", HostIP: "127.0.0.1" }] },
+    [{ side: "host", protocol: "udp", address: "127.0.0.1", first: 53, last: 53, targetFirst: 5353 }],
+  ],
+  [
+    { portMappings: [{ hostPort: 1, containerPort: 2, hostIP: "::" }] },
+    [{ side: "host", protocol: "tcp", address: "::", first: 1, last: 1, targetFirst: 2 }],
+  ],
+])("published ports %j", (runtimeConfig, rules) => {
+  expect(network({ runtimeConfig }).ports).toEqual({ ...DEFAULT_PORTS, rules });
+});
+
+test.each([
+  [{ portMappings: "80" }, "/runtimeConfig/portMappings must be a list"],
+  [{ portMappings: [80] }, "/runtimeConfig/portMappings/0 must be an object"],
+  [
+    { portMappings: [{ hostPort: 70_000 }] },
+    "/runtimeConfig/portMappings/0/hostPort must be a number from 0",
+  ],
+  [
+    { PortMappings: [{ HostPort: 80 }] },
+    "/runtimeConfig/PortMappings/0/containerPort must be a number from 1",
+  ],
+  [
+    { portMappings: [{ hostPort: 1, containerPort: 1, protocol: "sctp" }] },
+    'protocol is "sctp": only tcp and udp',
+  ],
+  [{ portMappings: [{ hostPort: 1, containerPort: 1, hostIP: "x" }] }, 'hostIP is "x": no IP address'],
+])("published ports %j: %s", (runtimeConfig, message) => {
+  const error = errorOf({ runtimeConfig });
+  expect(error.message).toContain(message);
+  expect(error.isUnsupported).toBe(false);
 });
 
 test("what a runtime passes on without effect on the connection is no error", () => {
