@@ -1,8 +1,14 @@
 /** What a CNI network configuration means. Its keys are those of schemas/cni-config.schema.json. */
 import { validateCniConfig } from "./generated/cni-config.ts";
 import { PortMappingError, rulesFromMappings } from "./cni-ports.ts";
-import { DEFAULT_NETWORK, DEFAULT_PORTS, MTU_MIN, type LogLevel, type NetworkOptions } from "./options.ts";
-import type { PortRuleOptions } from "./options.ts";
+import {
+  DEFAULT_NETWORK,
+  DEFAULT_PORTS,
+  MTU_MIN,
+  type LogLevel,
+  type NetworkOptions,
+  type PortRuleOptions,
+} from "./options.ts";
 import {
   aliasAddress,
   hostAddress,

@@ -23,6 +23,7 @@ import { ErrorQueue } from "../kernel/error-queue.ts";
 import { Messages } from "../kernel/messages.ts";
 import { Peek } from "../kernel/peek.ts";
 import { Pipes } from "../kernel/pipes.ts";
+import { belowLimit } from "../kernel/process.ts";
 import * as socket from "../kernel/socket.ts";
 import type { Fd, Host, Pipe, SocketError } from "../proto/host.ts";
 import type { Inside } from "./inside.ts";
@@ -125,11 +126,8 @@ export class KernelHost implements Host {
     return this.#inside === undefined ? -c.EPERM : this.#inside.take(v6, protocol);
   }
 
-  /** The kernel gives the lowest descriptor that is free: one beyond the limit means that all below are in use. */
   #limited(fd: Fd): Fd {
-    if (fd < this.#fdLimit) return fd;
-    close(fd);
-    return -c.EMFILE;
+    return belowLimit(fd, this.#fdLimit);
   }
 
   accept(listener: Fd): Fd {

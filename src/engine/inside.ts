@@ -13,6 +13,7 @@ import { socketOnPool } from "../ffi/libc-async.ts";
 import { ASYNC_CALLS } from "../ffi/library.ts";
 import { dropCapabilitiesOnPool } from "../kernel/caps.ts";
 import { enterOnPool } from "../kernel/namespace.ts";
+import { belowLimit } from "../kernel/process.ts";
 import { prepareTcp, prepareUdp } from "../kernel/socket.ts";
 
 /** Sockets of a kind that are kept ready, from the first time that one is asked for. */
@@ -117,11 +118,7 @@ export class Inside {
 
   async #add(stock: Stock): Promise<void> {
     const { v6, protocol } = stock;
-    let opened = await this.socket(v6, protocol);
-    if (opened >= this.#fdLimit) {
-      close(opened);
-      opened = -c.EMFILE;
-    }
+    const opened = belowLimit(await this.socket(v6, protocol), this.#fdLimit);
     const fd = protocol === c.IPPROTO_TCP ? prepareTcp(opened) : prepareUdp(opened, v6);
     if (fd < 0) stock.error = fd;
     else if (fd >= this.#fdLimit / 2 && !stock.isAwaited) {

@@ -1,9 +1,9 @@
 /** Other processes, held by a descriptor so that a number used again is never taken for them. */
 import { readFileSync } from "node:fs";
 import { AppError } from "../base/errors.ts";
-import { EPOLLIN, ESRCH } from "../ffi/constants.ts";
+import { EMFILE, EPOLLIN, ESRCH } from "../ffi/constants.ts";
 import { check } from "../ffi/errno.ts";
-import { pidfdOpen, pidfdSendSignal, poll } from "../ffi/libc.ts";
+import { close, pidfdOpen, pidfdSendSignal, poll } from "../ffi/libc.ts";
 import { scratch } from "../ffi/memory.ts";
 import { pollfd } from "../ffi/structs.ts";
 
@@ -29,6 +29,16 @@ export function signalProcess(pidfd: number, signal: number): boolean {
 export function descriptorLimit(): number {
   const limit = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"));
   return limit === null ? Infinity : Number(limit[1]);
+}
+
+/**
+ * Gives back a descriptor that was just opened, or closes one that is not below the limit and gives -EMFILE: the kernel
+ * gives the lowest that is free, so all below are in use. A negative errno stays what it is.
+ */
+export function belowLimit(fd: number, limit: number): number {
+  if (fd < limit) return fd;
+  close(fd);
+  return -EMFILE;
 }
 
 function hasEnded(pidfd: number): boolean {

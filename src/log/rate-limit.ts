@@ -2,6 +2,8 @@
  * Bounds how often one place in the code logs. Needed wherever the container or a remote peer can cause the
  * message: the log is mostly in /run, which is memory, and grows for as long as the container lives.
  */
+import type { Log } from "./logger.ts";
+
 export class RateLimit {
   /** Messages withheld before the one that `allow` has just allowed. */
   suppressed = 0;
@@ -31,5 +33,18 @@ export class RateLimit {
     this.suppressed = this.#withheld;
     this.#withheld = 0;
     return true;
+  }
+
+  /**
+   * Logs a warning if one is allowed now, with how many were withheld before it.
+   * @param name of a field whose value is `value`; one that is withheld so costs no object
+   */
+  warn(log: Log, nowMs: number, message: string, name?: string, value?: unknown): void {
+    if (!this.allow(nowMs)) return;
+    const { suppressed } = this;
+    log.warn(message, {
+      ...(name !== undefined && { [name]: value }),
+      ...(suppressed > 0 && { suppressed }),
+    });
   }
 }

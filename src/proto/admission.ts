@@ -74,7 +74,6 @@ export class Admission {
 
   #warn(message: string, slot: ListenerSlot): void {
     const { log, host, listeners } = this.#net;
-    if (!this.#warnings.allow(host.nowMs)) return;
-    log.warn(message, { port: listeners.port(slot), suppressed: this.#warnings.suppressed });
+    this.#warnings.warn(log, host.nowMs, message, "port", listeners.port(slot));
   }
 }

@@ -182,10 +182,8 @@ export class Splice implements FlowHandler {
     if (fd === -Errno.EAGAIN) return false;
     if (fd < 0) {
       counters.add(Count.dropSocketLimit);
-      if (this.#warnings.allow(host.nowMs)) {
-        const { suppressed } = this.#warnings;
-        log.warn("no further socket can be opened: connections are reset", { errno: -fd, suppressed });
-      }
+      const message = "no further socket can be opened: connections are reset";
+      this.#warnings.warn(log, host.nowMs, message, "errno", -fd);
       this.#close(flow, true);
       return true;
     }

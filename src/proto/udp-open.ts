@@ -223,9 +223,7 @@ export class UdpOpener {
 
   #warn(message: string): void {
     const { host, log } = this.#net;
-    if (!this.#warnings.allow(host.nowMs)) return;
-    const { suppressed } = this.#warnings;
-    log.warn(message, suppressed === 0 ? undefined : { suppressed });
+    this.#warnings.warn(log, host.nowMs, message);
   }
 }
 

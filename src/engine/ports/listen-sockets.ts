@@ -16,6 +16,7 @@ import {
   retireListener,
   setShared,
 } from "../../kernel/listen.ts";
+import { belowLimit } from "../../kernel/process.ts";
 import { bindToDevice } from "../../kernel/socket.ts";
 import { type BindPoint, BindPoints } from "./bind-points.ts";
 import {
@@ -128,7 +129,7 @@ export class ListenSockets {
     if (pif === Pif.Host) return ports.map((port) => this.#bind(point, port, openListener));
     const fds = await this.#openInside(point, ports.length);
     return ports.map((port, i) => {
-      const fd = this.#limited(fds[i]);
+      const fd = belowLimit(fds[i], this.#options.fdLimit);
       return fd < 0 ? fd : this.#bind(point, port, (options) => listenOn(fd, options));
     });
   }
@@ -203,7 +204,7 @@ export class ListenSockets {
     const fd = open({ protocol, address, v6: this.#isV6(point), port, device, scope, freebind, share });
     for (const other of others) setShared(other, false);
     if (share && fd >= 0) setShared(fd, false);
-    return this.#limited(fd);
+    return belowLimit(fd, this.#options.fdLimit);
   }
 
   /** The family of a point's sockets. */
@@ -219,13 +220,6 @@ export class ListenSockets {
       if (slot !== undefined) fds.push(this.#options.listeners.fd(slot));
     });
     return fds;
-  }
-
-  /** The kernel gives the lowest descriptor that is free: one beyond the limit means that all below are in use. */
-  #limited(fd: number): number {
-    if (fd < this.#options.fdLimit) return fd;
-    close(fd);
-    return -c.EMFILE;
   }
 }
 

@@ -291,9 +291,8 @@ export class Ports {
       gone.length = 0;
       await change.rollBack();
       this.#isScanNew = true;
-      if (this.#warnings.allow(performance.now())) {
-        this.#options.log.warn("automatic ports could not be adapted; this is tried again", { err });
-      }
+      const message = "automatic ports could not be adapted; this is tried again";
+      this.#warnings.warn(this.#options.log, performance.now(), message, "err", err);
     }
     await this.#closer.close(gone);
     this.#isRescanning = false;

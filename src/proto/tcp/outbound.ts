@@ -99,7 +99,7 @@ export class Outbound {
 
   #warn(message: string, errno?: number): void {
     const { log, host } = this.#net;
-    if (this.#warnings.allow(host.nowMs)) log.warn(message, { errno, suppressed: this.#warnings.suppressed });
+    this.#warnings.warn(log, host.nowMs, message, "errno", errno);
   }
 
   #connect(flow: FlowIndex, fd: number): number {
