@@ -30,15 +30,18 @@ const DIST = join(ROOT, "dist");
 /** Built here and then put in place at once, so that dist/ is never half of it. */
 const BUILD = join(ROOT, `node_modules/.dist-${process.pid}`);
 
-/** Entry, output, and whether it is started by name. A source that does not exist yet is left out. */
-const BUNDLES = [
-  { entry: "src/main.ts", file: "bin/bucatini", executable: true },
-  { entry: "src/runtime/launcher-main.ts", file: "lib/launcher.cjs", executable: false },
-  { entry: "src/commands/tour-inside.ts", file: "lib/tour-inside.cjs", executable: false },
-  { entry: "src/engine/main.ts", file: "lib/engine.cjs", executable: false },
-  { entry: "plugin/main.ts", file: "cni/bucatini", executable: true },
-  { entry: "hooks/main.ts", file: "hooks/bucatini-oci-hook", executable: true },
-];
+/** What is started by name, by its place in dist/. What they have in common lies in dist/lib, and is loaded when needed. */
+const EXECUTABLES = {
+  "bin/bucatini": "src/main.ts",
+  "cni/bucatini": "plugin/main.ts",
+  "hooks/bucatini-oci-hook": "hooks/main.ts",
+};
+/** What executables start. Each is one file, with nothing in it that it does not need: the engine's stays in memory. */
+const PROGRAMS = {
+  "lib/launcher.cjs": "src/runtime/launcher-main.ts",
+  "lib/tour-inside.cjs": "src/commands/tour-inside.ts",
+  "lib/engine.cjs": "src/engine/main.ts",
+};
 
 /**
  * koffi's own loader looks for packages on disk. Its native module already has the whole interface, so bundles
@@ -109,27 +112,37 @@ function replaceDist() {
   }
 }
 
-async function bundle({ entry, file, executable }) {
+/** Bundles entries, given by their place in dist/, into one directory. */
+async function bundle(entries, output) {
   const build = await rolldown({
-    input: join(ROOT, entry),
+    input: Object.fromEntries(Object.entries(entries).map(([file, entry]) => [file, join(ROOT, entry)])),
     platform: "node",
     plugins: [koffiNative],
     tsconfig: join(ROOT, "tsconfig.json"),
     onLog: (level, log) => {
-      if (level === "warn") throw new Error(`${entry}: ${log.message}`);
+      if (level === "warn") throw new Error(`${Object.values(entries)}: ${log.message}`);
     },
   });
-  const path = join(BUILD, file);
   await build.write({
-    file: path,
+    dir: BUILD,
     format: "cjs",
-    codeSplitting: false,
-    banner: executable ? "#!/usr/bin/env node" : "",
+    entryFileNames: "[name]",
     // What is not code would stay in memory as long as the engine lives.
     comments: false,
+    ...output,
   });
   await build.close();
-  if (executable) chmodSync(path, 0o755);
+}
+
+async function bundleAll() {
+  await bundle(EXECUTABLES, {
+    chunkFileNames: "lib/[name]-[hash].cjs",
+    banner: ({ isEntry }) => (isEntry ? "#!/usr/bin/env node" : ""),
+  });
+  for (const file of Object.keys(EXECUTABLES)) chmodSync(join(BUILD, file), 0o755);
+  for (const [file, entry] of Object.entries(PROGRAMS)) {
+    await bundle({ [file]: entry }, { codeSplitting: false });
+  }
 }
 
 /** Copies koffi's native modules: those that npm installed, and with PLATFORMS=all those for other machines. */
@@ -175,7 +188,7 @@ if (process.argv[2] !== "gen") {
     mkdirSync(join(BUILD, "lib"), { recursive: true });
     copyNative();
     copyFileSync(join(ROOT, "src/runtime/container-init.sh"), join(BUILD, "lib/container-init.sh"));
-    for (const each of BUNDLES.filter(({ entry }) => existsSync(join(ROOT, entry)))) await bundle(each);
+    await bundleAll();
     // Files without an ending are CommonJS wherever dist/ lies, below a package of modules too.
     rmSync(join(BUILD, "fetched"), { recursive: true, force: true });
     writeFileSync(join(BUILD, "package.json"), '{ "type": "commonjs" }\n');

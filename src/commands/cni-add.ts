@@ -16,7 +16,7 @@ export function add(request: CniRequest): Promise<AddResult> {
     name: attachmentId(request),
     target: { netns: request.netns },
     foreground: false,
-    ...(config.logFile !== undefined && { logFile: config.logFile }),
+    process: config.logFile === undefined ? {} : { logFile: config.logFile },
   };
   return connect(asked, forwardingResolvers(network), (_, { plan }) =>
     addResult(request.version, request, plan, dns),

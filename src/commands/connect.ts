@@ -40,7 +40,7 @@ export async function connect<Result>(
   dnsForward: readonly string[],
   use: (directory: string, launched: Launched) => Result | Promise<Result>,
 ): Promise<Result> {
-  const { network, name, logFile, foreground } = asked;
+  const { network, process: processOptions, name, foreground } = asked;
   if (!network.ports.spliceOnly) checkTun();
   keepDescriptorsFromPrograms();
   const cleanup = new Cleanup();
@@ -60,7 +60,7 @@ export async function connect<Result>(
       dnsForward,
       watch,
       foreground,
-      ...(logFile !== undefined && { logFile }),
+      process: processOptions,
     };
     const launched = await launchEngine(request, netns, asked.userNamespace);
     cleanup.add("end the engine", () => stopEngine({ directory, state: launched.state }));

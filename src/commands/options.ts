@@ -4,7 +4,7 @@ import { type OptionSpec, type ParsedArguments, usage } from "../config/command-
 import { isEngineId } from "../config/engine-id.ts";
 import { NETWORK_OPTIONS, networkOptions } from "../config/from-cli.ts";
 import { PORT_ACTIONS, type PortAction } from "../config/control-types.ts";
-import type { NetworkOptions, PortRuleOptions } from "../config/options.ts";
+import type { NetworkOptions, PortRuleOptions, ProcessOptions } from "../config/options.ts";
 import { PORT_RULE_OPTIONS, portRules } from "../config/port-options.ts";
 import { ephemeralPorts } from "../runtime/ephemeral-ports.ts";
 
@@ -45,8 +45,7 @@ interface StartRequest {
   network: NetworkOptions;
   /** --name */
   name?: string;
-  /** --log-file; absolute, because the engine works in another directory. */
-  logFile?: string;
+  process: ProcessOptions;
 }
 
 export interface RunRequest extends StartRequest {
@@ -149,6 +148,7 @@ function startRequest(parsed: ParsedArguments): StartRequest {
   return {
     network: networkOptions(parsed, ephemeralPorts()),
     ...(name !== undefined && { name }),
-    ...(logFile !== undefined && { logFile: resolve(logFile) }),
+    // The engine works in another directory.
+    process: logFile === undefined ? {} : { logFile: resolve(logFile) },
   };
 }

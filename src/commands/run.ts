@@ -25,7 +25,13 @@ const STATUS_NOT_FOUND = 127;
 /** The engine sees the end of the namespaces by itself; this is how long we wait for it to have tidied up. */
 const ENGINE_END_MS = 1000;
 
-export async function run({ network, name, logFile, command, hostname }: RunRequest): Promise<number> {
+export async function run({
+  network,
+  process: processOptions,
+  name,
+  command,
+  hostname,
+}: RunRequest): Promise<number> {
   if (findProgram(command[0], process.env["PATH"]) === undefined) {
     tell(`cannot run ${command[0]}: there is no such program; check the name and PATH`);
     return STATUS_NOT_FOUND;
@@ -61,7 +67,7 @@ export async function run({ network, name, logFile, command, hostname }: RunRequ
       dnsForward: resolvers,
       watch,
       foreground: false,
-      ...(logFile !== undefined && { logFile }),
+      process: processOptions,
     };
     const { state, notes } = await launchEngine(request, netns);
     closeSync(netns.fd);

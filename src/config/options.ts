@@ -77,6 +77,26 @@ export const DEFAULT_PORTS: PortOptions = {
   freebind: false,
 };
 
+/** What the engine can be told not to do. Without ICMP there is no NDP either. */
+export const SERVICES = ["tcp", "udp", "icmp", "ndp"] as const;
+export type Service = (typeof SERVICES)[number];
+
+/** One direction of a token bucket. */
+export interface BandwidthLimit {
+  /** Bytes in a second, on average; at least 1. */
+  rate: number;
+  /** Bytes that may pass at once after a pause; at least 1. */
+  burst: number;
+}
+
+/** Limits of what passes the TAP, counted in bytes of IP packets. */
+export interface Bandwidth {
+  /** To the container. */
+  ingress?: BandwidthLimit;
+  /** From the container. */
+  egress?: BandwidthLimit;
+}
+
 /** How a container is to be connected, as asked for. Absent means: the default. */
 export interface NetworkOptions {
   ipv4: boolean;
@@ -88,6 +108,10 @@ export interface NetworkOptions {
   /** Bytes; 0 leaves the MTU alone. */
   mtu?: number;
   mac?: string;
+  /** Our own MAC address on the link. */
+  ourMac?: string;
+  /** Whether the launcher sets addresses, routes and link up inside; otherwise that is left to programs there. */
+  configure: boolean;
   /** Name of the TAP inside. */
   interfaceName?: string;
   /** The interface of the host that is the template. */
@@ -107,6 +131,9 @@ export interface NetworkOptions {
   /** The engine plays an IPv6 router, for a container that configures itself. */
   routerAdvertisements: boolean;
   ports: PortOptions;
+  /** What the engine is not to do. */
+  without: Service[];
+  bandwidth?: Bandwidth;
   offload: boolean;
   flows: number;
   logLevel: LogLevel;
@@ -115,6 +142,7 @@ export interface NetworkOptions {
 export const DEFAULT_NETWORK: NetworkOptions = {
   ipv4: true,
   ipv6: true,
+  configure: true,
   addresses: [],
   gateways: [],
   mapGateway: true,
@@ -124,6 +152,7 @@ export const DEFAULT_NETWORK: NetworkOptions = {
   outbound: [],
   routerAdvertisements: false,
   ports: DEFAULT_PORTS,
+  without: [],
   offload: true,
   flows: DEFAULT_FLOWS,
   logLevel: "info",
@@ -133,6 +162,20 @@ export const DEFAULT_NETWORK: NetworkOptions = {
 export interface HandedInSocket {
   fd: number;
   name: string;
+}
+
+/** How the engine runs as a process, beside what it does for its container. */
+export interface ProcessOptions {
+  /** Absolute path; instead of engine.log in the state directory. */
+  logFile?: string;
+  /** Bytes that the log may have; absent: no limit. */
+  logLimit?: number;
+  /** Absolute path of a file that gets all frames of the TAP, in the format of pcap. */
+  captureFile?: string;
+  /** Prints statistics to stderr, at most once in so many seconds; only in the foreground. */
+  statsSeconds?: number;
+  /** The user that the engine is to be, when the launcher is root. */
+  runAs?: { uid: number; gid: number };
 }
 
 /** Descriptors the engine is born with. */

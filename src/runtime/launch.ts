@@ -15,6 +15,7 @@ import {
   type EngineOptions,
   type HandedInSocket,
   type NetworkOptions,
+  type ProcessOptions,
   type RuleOptions,
   type WatchOptions,
 } from "../config/options.ts";
@@ -39,8 +40,7 @@ export interface LaunchRequest {
   /** Addresses inside that forward DNS. */
   dnsForward: readonly string[];
   watch: WatchOptions;
-  /** Instead of engine.log in the state directory. */
-  logFile?: string;
+  process: ProcessOptions;
   /** Sockets for the engine that are bound already. */
   listeners: HandedInSocket[];
   /** The engine stays with its caller and logs to stderr unless `logFile` is given. */
@@ -168,7 +168,7 @@ function recordEngine(directory: string, state: EngineState): EngineState {
 }
 
 /** Undefined for stderr. */
-function openEngineLog({ logFile, foreground, engine }: LaunchRequest): number | undefined {
+function openEngineLog({ process: { logFile }, foreground, engine }: LaunchRequest): number | undefined {
   if (foreground && logFile === undefined) return undefined;
   const { id, target } = engine.state;
   return openLog(logFile ?? join(engine.directory, "engine.log"), { id, target });

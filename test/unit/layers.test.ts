@@ -19,8 +19,10 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   engine: ["base", "log", "wire", "flow", "forward", "ffi", "kernel", "proto", "config"],
   cni: ["base", "config"],
   oci: ["base", "config"],
+  netavark: ["base", "config"],
+  pasta: ["base", "config"],
   runtime: ["base", "log", "config", "kernel"],
-  commands: ["base", "log", "config", "kernel", "runtime", "cni", "oci"],
+  commands: ["base", "log", "config", "kernel", "runtime", "cni", "oci", "netavark", "pasta"],
   main: ["base", "config", "commands"],
 };
 
