@@ -85,7 +85,7 @@ test("ports shows, or changes what it is told to", () => {
 test("names are checked and log files made absolute", () => {
   expect(run("--name", "web-1", "--log-file", "x.log")).toMatchObject({
     name: "web-1",
-    logFile: `${process.cwd()}/x.log`,
+    process: { logFile: `${process.cwd()}/x.log` },
   });
   for (const bad of ["", "..", "a/b", "-a", "x".repeat(65)]) {
     expect(() => run(`--name=${bad}`)).toThrow("a name has 1 to 64 letters");

@@ -51,6 +51,8 @@ test("every key sets what it says, in canonical form", () => {
   };
   expect(network(config)).toEqual({
     ipv4: true,
+    configure: true,
+    without: [],
     ipv6: true,
     interfaceName: "eth0",
     addresses: ["10.1.0.5/16", "2001:db8::5"],
