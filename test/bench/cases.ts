@@ -1,7 +1,7 @@
 // What is measured, and what is wanted of it.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Path } from "./ends.ts";
-import type { LinkOptions } from "./namespaces.ts";
+import type { LinkOptions, Namespace } from "./namespaces.ts";
 import { cpuSeconds, memoryOf, until } from "./process.ts";
 import type { Running, Subject } from "./subjects.ts";
 import { iperf, loadClient, loadServer, parseLoad, type Talk } from "./traffic.ts";
@@ -18,7 +18,12 @@ export interface Row {
 /** What a measurement works with. */
 export interface Scene extends Talk {
   readonly running: Running;
+  readonly container: Namespace;
   readonly idleSeconds: number;
+  /** Executable of the engine under test. */
+  readonly bucatini: string;
+  /** Scratch folder. */
+  readonly scratch: string;
 }
 
 export interface Case {
@@ -30,6 +35,8 @@ export interface Case {
   readonly mtu: number;
   readonly link: LinkOptions;
   readonly rows: readonly Row[];
+  /** The subject is not started: the measurement itself calls programs. */
+  readonly unconnected?: boolean;
   /** Subjects that cannot do this, or for which it makes no sense. */
   readonly without?: readonly Subject[];
   /** How long one sample takes, about, in seconds. */

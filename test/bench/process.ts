@@ -21,10 +21,19 @@ export interface Child {
   readonly stop: () => Promise<void>;
 }
 
-/** Starts `argv`; file descriptor 3 of the child is a pipe whose bytes count as standard output. */
-export function start(argv: readonly string[]): Child {
+/**
+ * Starts `argv`; file descriptor 3 of the child is a pipe whose bytes count as standard output. Without `input` its
+ * standard input is empty.
+ */
+export function start(
+  argv: readonly string[],
+  { env, input }: { readonly env?: NodeJS.ProcessEnv | undefined; readonly input?: string | undefined } = {},
+): Child {
   const [file = "", ...rest] = argv;
-  const child = spawn(file, rest, { stdio: ["ignore", "pipe", "pipe", "pipe"] });
+  const stdin = input === undefined ? "ignore" : "pipe";
+  const child = spawn(file, rest, { env, stdio: [stdin, "pipe", "pipe", "pipe"] });
+  // A program may end without reading it.
+  child.stdin?.on("error", () => undefined).end(input);
   let stdout = "";
   let stderr = "";
   let status: number | undefined;

@@ -19,7 +19,8 @@ import {
 import type { Options } from "./options.ts";
 import { cpuSeconds, run } from "./process.ts";
 import { median, type Result, type Sample, show, writeReport } from "./report.ts";
-import { startSubject, type Subject } from "./subjects.ts";
+import { startCases } from "./start-cases.ts";
+import { startSubject, type Subject, UNCONNECTED } from "./subjects.ts";
 
 interface Step {
   readonly case: Case;
@@ -29,7 +30,7 @@ interface Step {
 
 /** Returns the exit status: 0, 1 when a sample is missing, 130 when it was interrupted. */
 export async function runBench(options: Options): Promise<number> {
-  const all = [...outboundCases(secondControl()), ...forwardCases()];
+  const all = [...outboundCases(secondControl()), ...forwardCases(), ...startCases()];
   const cases = all.filter(({ name }) => isChosen(name, options.cases));
   if (options.list) {
     console.log(cases.map(({ name }) => name).join("\n"));
@@ -104,22 +105,18 @@ class Bench {
       await this.#join(wanted.link);
       container = await openContainer();
       const paths = { ...this.#options, scratch: this.#scratch };
-      const running = await startSubject(subject, {
-        container,
-        peer,
-        link: wanted.link,
-        mtu: wanted.mtu,
-        family,
-        forward: wanted.forward ?? [],
-        paths,
-      });
+      const { link, mtu, forward = [] } = wanted;
+      const running =
+        wanted.unconnected === true
+          ? UNCONNECTED
+          : await startSubject(subject, { container, peer, link, mtu, family, forward, paths });
       try {
         const ends = endsOf(wanted.path, subject, { outside, container, peer }, family);
-        const values = await wanted.measure({ ...ends, running, seconds, idleSeconds });
+        const values = await wanted.measure({ ...ends, ...paths, running, container, seconds, idleSeconds });
         const engineCpuSeconds = running.pids().reduce((sum, pid) => sum + cpuSeconds(pid), 0);
         return { ...about, values, engineCpuSeconds, readyMilliseconds: running.readyMilliseconds };
       } catch (cause) {
-        if (subject === "direct" || running.pids().length > 0) throw cause;
+        if (subject === "direct" || wanted.unconnected === true || running.pids().length > 0) throw cause;
         throw new Error(`the engine has ended: ${reason(cause)}`, { cause });
       } finally {
         await running.stop();

@@ -38,6 +38,13 @@ export interface Running {
   readonly stop: () => Promise<void>;
 }
 
+/** A container without any connection. */
+export const UNCONNECTED: Running = {
+  pids: () => [],
+  readyMilliseconds: 0,
+  stop: () => Promise.resolve(),
+};
+
 /** Connects the container by `subject`; the container's addresses are usable when it returns. */
 export async function startSubject(subject: Subject, request: Request): Promise<Running> {
   if (subject === "direct") return direct(request);
