@@ -1,5 +1,6 @@
 #!/bin/sh
-# Prepares a machine for the namespace tests: Debian packages, an ordinary user, access to /dev/net/tun, congestion controls.
+# Prepares a machine for the namespace tests: Debian packages, an ordinary user with subordinate ids, access to
+# /dev/net/tun, congestion controls; and Podman 5 in a directory of its own.
 # Does nothing, and quickly, when everything is there. Needs root (or sudo) only for what is missing.
 set -eu
 
@@ -9,7 +10,10 @@ NEEDED="iperf3:iperf3 dig:dnsutils dnsmasq:dnsmasq-base nginx:nginx-light socat:
 slirp4netns:slirp4netns ip:iproute2 ping:iputils-ping traceroute:traceroute sshd:openssh-server
 ssh:openssh-client tcpdump:tcpdump nc:netcat-openbsd ethtool:ethtool sudo:sudo ps:procps curl:curl
 nsenter:util-linux setpriv:util-linux busybox:busybox ctr:containerd runc:runc crun:crun rdisc6:ndisc6
-systemd-socket-activate:systemd"
+systemd-socket-activate:systemd podman:podman conmon:conmon newuidmap:uidmap catatonit:catatonit
+/usr/lib/cni/bridge:containernetworking-plugins"
+# Where Podman of the next release of Debian is, with what it needs beside this release (test/support/podman.ts).
+PODMAN_5=/opt/bucatini-test/podman-5
 
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -36,6 +40,40 @@ fi
 # Unprivileged use of namespaces is only proved by an account without privilege.
 if [ "$(id -u)" -eq 0 ]; then
     id $USER_NAME >/dev/null 2>&1 || useradd --create-home --shell /bin/sh $USER_NAME
+    # Containers of an ordinary user have more than one user; useradd gives these ids where login.defs says so.
+    grep -qs "^$USER_NAME:" /etc/subuid || usermod --add-subuids 200000-265535 $USER_NAME
+    grep -qs "^$USER_NAME:" /etc/subgid || usermod --add-subgids 200000-265535 $USER_NAME
+fi
+
+# Debian 12 has Podman 4 only. That of Debian 13 is unpacked, not installed: tests lay it over /usr in a mount namespace.
+# Of what it needs, only this is missing here or too old.
+if [ ! -e $PODMAN_5 ]; then
+    echo "unpacking Podman 5"
+    work=$(mktemp -d)
+    mkdir -p "$work/lists" "$work/cache" "$work/debs" "$work/root"
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Codename: bookworm' 'Created-By: Packages' 'Component: main')
+    echo "deb $mirror trixie main" > "$work/sources.list"
+    : > "$work/status"
+    cat > "$work/apt.conf" <<END
+Dir::Etc::sourcelist "$work/sources.list";
+Dir::Etc::sourceparts "/dev/null";
+Dir::State::lists "$work/lists";
+Dir::State::status "$work/status";
+Dir::Cache "$work/cache";
+APT::Sandbox::User "root";
+END
+    (
+        cd "$work/debs"
+        export APT_CONFIG="$work/apt.conf"
+        apt-get update -qq
+        apt-get download -qq podman crun netavark aardvark-dns libc6 libgpgme11t64 libassuan9 libsubid5 libsqlite3-0 \
+            golang-github-containers-common golang-github-containers-image
+    )
+    for package in "$work"/debs/*.deb; do dpkg-deb -x "$package" "$work/root"; done
+    $AS_ROOT mkdir -p "${PODMAN_5%/*}"
+    chmod 755 "$work/root"
+    $AS_ROOT mv -T "$work/root" $PODMAN_5
+    rm -rf "$work"
 fi
 
 # Distributions give /dev/net/tun to everybody; minimal images often do not.
