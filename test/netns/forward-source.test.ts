@@ -1,6 +1,6 @@
 /** Who a client is, as the server behind a forwarded port sees it: itself, or an address that can be answered. */
 import { describe, expect, test } from "@jest/globals";
-import { inUrl } from "../support/crossings.ts";
+import { canonical, inUrl } from "../support/crossings.ts";
 import { FAMILIES, type Family } from "../support/families.ts";
 import { withNetwork, type Network } from "../support/network.ts";
 import type { Space } from "../support/space.ts";
@@ -149,10 +149,4 @@ async function told(net: Network, visit: Visit, family: Family, clientPort: numb
   const [from = "", port = "", at = ""] = await ask("TCP");
   const udp = await ask("UDP");
   return { who: visit.who, tcp: [from, visit.bypass === true ? "any port" : port, at], udp: udp.slice(0, 2) };
-}
-
-/** socat writes addresses of IPv6 in brackets and in full. */
-function canonical(text: string): string {
-  if (!text.startsWith("[")) return text;
-  return new URL(`http://${text}`).hostname.slice(1, -1);
 }

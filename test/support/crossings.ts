@@ -55,3 +55,8 @@ export const EVERY_ADDRESS = "::";
 
 /** An address as it stands in front of a port. */
 export const inUrl = (address: string): string => (address.includes(":") ? `[${address}]` : address);
+
+/** An address as we write it; socat writes those of IPv6 in brackets and in full. */
+export function canonical(text: string): string {
+  return text.startsWith("[") ? new URL(`http://${text}`).hostname.slice(1, -1) : text;
+}
