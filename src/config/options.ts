@@ -97,6 +97,30 @@ export interface Bandwidth {
   egress?: BandwidthLimit;
 }
 
+/** A route inside, as asked for. */
+export interface RouteOptions {
+  /** "address/length" */
+  destination: string;
+  /** Absent: everybody there is on the link. */
+  gateway?: string;
+  /** Lower is preferred; absent or 0 is the kernel's default. */
+  metric?: number;
+  /** Absent: the main table. */
+  table?: number;
+  /** Scope.*; absent: what follows from the gateway. */
+  scope?: number;
+  /** Bytes. */
+  mtu?: number;
+  /** Bytes that the container asks for in its TCP segments. */
+  advertisedMss?: number;
+}
+
+/** Which DHCP servers the engine plays. */
+export interface DhcpOptions {
+  ipv4: boolean;
+  ipv6: boolean;
+}
+
 /** How a container is to be connected, as asked for. Absent means: the default. */
 export interface NetworkOptions {
   ipv4: boolean;
@@ -105,6 +129,8 @@ export interface NetworkOptions {
   addresses: string[];
   /** At most one of each family. */
   gateways: string[];
+  /** A family that has one gets these routes and no others. */
+  routes?: RouteOptions[];
   /** Bytes; 0 leaves the MTU alone. */
   mtu?: number;
   mac?: string;
@@ -127,9 +153,18 @@ export interface NetworkOptions {
   dnsHosts: string[];
   /** Source addresses of sockets outside, at most one of each family. */
   outbound: string[];
-  outboundInterface?: string;
+  /** Interface of the host that sockets outside are bound to, by family. */
+  outboundInterface4?: string;
+  outboundInterface6?: string;
   /** The engine plays an IPv6 router, for a container that configures itself. */
   routerAdvertisements: boolean;
+  /** The engine plays a DHCP server, for programs in the container that ask for their configuration. */
+  dhcp: DhcpOptions;
+  /**
+   * What whoever asks is told, by router advertisements and DHCP alike. A key that is absent follows from the host's
+   * resolv.conf; empty lists say nothing.
+   */
+  advertise?: Partial<AdvertiseOptions>;
   ports: PortOptions;
   /** What the engine is not to do. */
   without: Service[];
@@ -151,6 +186,7 @@ export const DEFAULT_NETWORK: NetworkOptions = {
   dnsHosts: [],
   outbound: [],
   routerAdvertisements: false,
+  dhcp: { ipv4: false, ipv6: false },
   ports: DEFAULT_PORTS,
   without: [],
   offload: true,
@@ -164,11 +200,14 @@ export interface HandedInSocket {
   name: string;
 }
 
+/** A log has room for a few long lines at least. */
+export const LOG_LIMIT_MIN = 40_960;
+
 /** How the engine runs as a process, beside what it does for its container. */
 export interface ProcessOptions {
   /** Absolute path; instead of engine.log in the state directory. */
   logFile?: string;
-  /** Bytes that the log may have; absent: no limit. */
+  /** Bytes that the log may have, LOG_LIMIT_MIN or more; absent: no limit. */
   logLimit?: number;
   /** Absolute path of a file that gets all frames of the TAP, in the format of pcap. */
   captureFile?: string;
@@ -192,6 +231,10 @@ export interface EngineFds {
   ready: number;
   /** Where the log goes. */
   log: number;
+  /** Where frames of the TAP are written down; -1 for nowhere. */
+  capture: number;
+  /** Where statistics are printed; -1 for nowhere. */
+  statistics: number;
   /** Sockets that are bound already (see runtime/handed-in.ts). */
   listeners: HandedInSocket[];
 }
@@ -212,11 +255,15 @@ export interface RuleOptions {
   outboundInterface6?: string;
 }
 
-/** What the engine's router advertisements say beside prefixes and MTU. */
+/** What the engine tells whoever asks, beside what the plan has: addresses, routes, MTU. */
 export interface AdvertiseOptions {
-  /** IPv6 addresses of resolvers that the container can reach. */
+  /** Addresses of resolvers that the container can reach, of both families, in order of preference. */
   resolvers: string[];
   searchDomains: string[];
+  /** The container's name without a domain; only DHCPv4 has a place for it (option 12). */
+  hostname?: string;
+  /** The container's name with its domain; only DHCP has a place for it (options 81 and 39). */
+  fqdn?: string;
 }
 
 /** What ends the engine when any of it goes away. */
@@ -243,12 +290,18 @@ export interface EngineOptions {
   };
   rules: RuleOptions;
   ports: PortOptions;
+  without: Service[];
+  bandwidth?: Bandwidth;
   /** Absent: no router advertisements. */
   advertise?: AdvertiseOptions;
   watch: WatchOptions;
   /** Holds state.json, control.sock and engine.log; the engine removes it at its end. */
   stateDirectory: string;
   logLevel: LogLevel;
+  logLimit?: number;
+  /** For people: the file behind `fds.capture`. */
+  captureFile?: string;
+  statsSeconds?: number;
   offload: boolean;
   limits: {
     flows: number;
