@@ -203,7 +203,8 @@ export async function expectNothingLeft(net: Network): Promise<void> {
   expect(left).toEqual([]);
 }
 
-async function buildNetwork(stage: Stage, options: NetworkOptions): Promise<Network> {
+/** The same for tests that share it: the caller ends it. */
+export async function buildNetwork(stage: Stage, options: NetworkOptions): Promise<Network> {
   const holder = start(
     [
       ...(options.asRoot === true ? [] : [...stage.asUser, "unshare", "-Ur"]),

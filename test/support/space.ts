@@ -18,6 +18,11 @@ export class Space {
     this.#started = started;
   }
 
+  /** The same with more variables in the environment. */
+  with(env: NodeJS.ProcessEnv): Space {
+    return new Space(this.name, this.#enter, { ...this.#env, ...env }, this.#started);
+  }
+
   /** Runs a shell command and returns what it printed; throws unless it ended with 0. */
   async run(command: string, options: RunOptions = {}): Promise<string> {
     return run(this.#argv(command), this.#title(command), { env: this.#env, ...options });
