@@ -13,6 +13,7 @@ const NAMES = [
   "tcpResetsSent",
   "icmpErrorsSent",
   "fragmentsReassembled",
+  "captureLost",
   "dropTapWrite",
   "dropShortFrame",
   "dropEthertype",

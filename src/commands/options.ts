@@ -1,5 +1,5 @@
 /** The options of every command, and what `run` and `attach` are asked to do. Changes nothing of the system. */
-import { basename, resolve } from "node:path";
+import { basename } from "node:path";
 import { type OptionSpec, type ParsedArguments, usage } from "../config/command-line.ts";
 import { isEngineId } from "../config/engine-id.ts";
 import { NETWORK_OPTIONS, networkOptions } from "../config/from-cli.ts";
@@ -7,15 +7,11 @@ import { PORT_ACTIONS, type PortAction } from "../config/control-types.ts";
 import type { NetworkOptions, PortRuleOptions, ProcessOptions } from "../config/options.ts";
 import { PORT_RULE_OPTIONS, portRules } from "../config/port-options.ts";
 import { ephemeralPorts } from "../runtime/ephemeral-ports.ts";
+import { PROCESS_OPTIONS, processOptions, STATS_OPTION } from "./process-options.ts";
 
-const LOG_FILE: OptionSpec = {
-  name: "log-file",
-  value: "PATH",
-  help: "log there instead of in the state directory",
-};
 const START_OPTIONS: readonly OptionSpec[] = [
   { name: "name", value: "ID", help: "identifier of the engine" },
-  LOG_FILE,
+  ...PROCESS_OPTIONS,
 ];
 
 export const RUN_OPTIONS: readonly OptionSpec[] = [
@@ -28,12 +24,13 @@ export const ATTACH_OPTIONS: readonly OptionSpec[] = [
   { name: "netns", value: "PATH|NAME", help: "the namespace, instead of that of a process" },
   { name: "userns", value: "PATH", help: "user namespace to join, instead of the owner of the namespace" },
   { name: "foreground", short: "f", help: "stay until the namespace goes away; log to stderr" },
+  STATS_OPTION,
   ...START_OPTIONS,
   ...NETWORK_OPTIONS,
 ];
 
 /** Those that a container's annotations may have. */
-export const HOOK_OPTIONS: readonly OptionSpec[] = [LOG_FILE, ...NETWORK_OPTIONS];
+export const HOOK_OPTIONS: readonly OptionSpec[] = [...PROCESS_OPTIONS, ...NETWORK_OPTIONS];
 
 export const REPORT_OPTIONS: readonly OptionSpec[] = [{ name: "json", help: "as JSON" }];
 
@@ -141,14 +138,12 @@ function processId(text: string): number {
 
 function startRequest(parsed: ParsedArguments): StartRequest {
   const name = parsed.values.get("name")?.at(-1);
-  const logFile = parsed.values.get("log-file")?.at(-1);
   if (name !== undefined && !isEngineId(name)) {
     throw usage(`--name ${name}: a name has 1 to 64 letters, digits, dots, dashes and underscores`);
   }
   return {
     network: networkOptions(parsed, ephemeralPorts()),
     ...(name !== undefined && { name }),
-    // The engine works in another directory.
-    process: logFile === undefined ? {} : { logFile: resolve(logFile) },
+    process: processOptions(parsed),
   };
 }

@@ -10,11 +10,14 @@ import {
   LOG_LEVELS,
   MTU_MAX,
   MTU_MIN,
+  SERVICES,
+  type Bandwidth,
   type LogLevel,
   type NetworkOptions,
 } from "./options.ts";
 import {
   aliasAddress,
+  bandwidthLimit,
   hostAddress,
   hostPrefix,
   interfaceMac,
@@ -63,6 +66,12 @@ export const NETWORK_OPTIONS: readonly OptionSpec[] = [
   { name: "outbound-if", value: "NAME", help: "interface that connections outside are bound to" },
   ...PORT_START_OPTIONS,
   { name: "ra", help: "play an IPv6 router: answer router solicitations, and advertise unasked" },
+  { name: "bandwidth-in", value: "RATE", help: "bits per second to the container, at most" },
+  { name: "bandwidth-out", value: "RATE", help: "bits per second from the container, at most" },
+  { name: "no-tcp", help: "carry no TCP" },
+  { name: "no-udp", help: "carry no UDP" },
+  { name: "no-icmp", help: "carry no pings, and answer no neighbour discovery" },
+  { name: "no-ndp", help: "answer no neighbour discovery" },
   { name: "no-offload", help: "no checksum and segmentation offloads on the TAP" },
   { name: "flows", value: "N", help: "connections at the same time, at most" },
   { name: "log-level", value: "LEVEL", help: LOG_LEVELS.join(", ") },
@@ -94,8 +103,11 @@ export function networkOptions(parsed: ParsedArguments, ephemeral: PortRange): N
     outbound: onePerFamily("outbound", all("outbound")),
     routerAdvertisements: values.has("ra"),
     ports: portOptions(parsed, ephemeral),
+    without: SERVICES.filter((service) => values.has(`no-${service}`)),
     offload: !values.has("no-offload"),
   };
+  const bandwidth = bandwidthOption(last("bandwidth-in"), last("bandwidth-out"));
+  if (bandwidth !== undefined) options.bandwidth = bandwidth;
   const dnsForward = mapping("dns-forward", all("dns-forward"));
   if (dnsForward !== undefined) options.dnsForward = dnsForward;
   set(options, "mtu", last("mtu"), mtuNumber);
@@ -125,6 +137,11 @@ const NEED_LINK = [
   "outbound",
   "outbound-if",
   "ra",
+  "bandwidth-in",
+  "bandwidth-out",
+  "capture",
+  "no-icmp",
+  "no-ndp",
   "no-offload",
 ];
 
@@ -157,6 +174,9 @@ function parse<Value>(option: string, text: string, read: (text: string) => Valu
 function checkFamilies(options: NetworkOptions): void {
   if (options.routerAdvertisements && !options.ipv6)
     throw usage("--ra is for IPv6, and --ipv4-only switches that off");
+  if (options.routerAdvertisements && options.without.some((each) => each === "icmp" || each === "ndp")) {
+    throw usage("--ra is neighbour discovery, which --no-ndp and --no-icmp switch off");
+  }
   const mapped = [options.mapHostLoopback, options.mapGuest, options.dnsForward].flatMap((each) =>
     each === undefined || each === "none" ? [] : each,
   );
@@ -169,6 +189,14 @@ function checkFamilies(options: NetworkOptions): void {
   throw usage(
     `${wrong} is given, but ${options.ipv4 ? "--ipv4-only" : "--ipv6-only"} switches its family off`,
   );
+}
+
+function bandwidthOption(ingress: string | undefined, egress: string | undefined): Bandwidth | undefined {
+  if (ingress === undefined && egress === undefined) return undefined;
+  return {
+    ...(ingress !== undefined && { ingress: parse("bandwidth-in", ingress, bandwidthLimit) }),
+    ...(egress !== undefined && { egress: parse("bandwidth-out", egress, bandwidthLimit) }),
+  };
 }
 
 const onePerFamily = (option: string, texts: readonly string[]): string[] =>

@@ -8,7 +8,7 @@ import {
   parseMac,
   parsePrefix,
 } from "../base/address.ts";
-import type { NetworkOptions } from "./options.ts";
+import type { BandwidthLimit, NetworkOptions } from "./options.ts";
 
 /** A value that cannot be. The message says why and goes behind the value: "not an interface name". */
 export class ValueError extends Error {
@@ -55,6 +55,26 @@ export function interfaceMac(text: string): string {
     throw new ValueError("not the MAC address of an interface, such as 02:00:00:00:00:01");
   }
   return formatMac(mac);
+}
+
+/** Decimal, as rates are; of a tenth of a second and 64 KiB, a burst has the larger. */
+const RATE_UNITS = ["", "k", "m", "g", "t"];
+const BURST_SECONDS = 0.1;
+const BURST_MIN = 65_536;
+
+/** A limit from a rate in bits per second, such as 800k, 16mbit or 1.5g (tc(8)); what may pass at once follows from it. */
+export function bandwidthLimit(text: string): BandwidthLimit {
+  const [, number, unit] = /^(\d{1,15}(?:\.\d{1,15})?)([kmgt]?)(?:bit)?$/i.exec(text) ?? [];
+  const rate = (Number(number) * 1000 ** RATE_UNITS.indexOf(unit?.toLowerCase() ?? "")) / 8;
+  if (!(rate >= 1)) throw new ValueError("not a rate in bits per second, such as 800k, 16m or 1.5g");
+  return { rate, burst: Math.max(rate * BURST_SECONDS, BURST_MIN) };
+}
+
+/** A number of bytes, such as 65536, 64k or 1m: binary, as sizes of files are. */
+export function byteCount(text: string): number {
+  const [, number, unit] = /^(\d{1,12})([kmg]?)$/i.exec(text) ?? [];
+  if (number === undefined) throw new ValueError("not a number of bytes, such as 65536, 64k or 1m");
+  return Number(number) * 1024 ** RATE_UNITS.indexOf(unit.toLowerCase());
 }
 
 export function interfaceName(text: string): string {

@@ -2,7 +2,7 @@
 import { IP_WORDS, parseIp, parseMac } from "../base/address.ts";
 import { Counters } from "../base/counters.ts";
 import type { FamilyPlan } from "../config/network-plan.ts";
-import type { AdvertiseOptions, EngineOptions, PortOptions } from "../config/options.ts";
+import type { AdvertiseOptions, BandwidthLimit, EngineOptions, PortOptions } from "../config/options.ts";
 import { describeTransition } from "../flow/describe.ts";
 import { FlowTable } from "../flow/table.ts";
 import { TimerWheel } from "../flow/timers.ts";
@@ -16,7 +16,9 @@ import type { Log } from "../log/logger.ts";
 import type { FamilyLink, Link, RouterOptions } from "../proto/link.ts";
 import type { Net } from "../proto/net.ts";
 import { Stack } from "../proto/stack.ts";
+import { TokenBucket } from "../proto/token-bucket.ts";
 import { ArenaLayout } from "./arena-layout.ts";
+import { Capture } from "./capture.ts";
 import { KernelHost } from "./host.ts";
 import type { Inside } from "./inside.ts";
 import { EventKind } from "./loop.ts";
@@ -52,6 +54,8 @@ export function buildEngine(options: EngineOptions, { log, offloads, inside, pau
   const layout = new ArenaLayout(pendingBytes);
   const epoll = new Epoll();
   const flows = new FlowTable(capacity, randomWords(4));
+  const counters = new Counters();
+  const { capture } = options.fds;
   const host = new KernelHost({
     arena: layout.arena,
     tapFd: options.fds.tap,
@@ -64,6 +68,7 @@ export function buildEngine(options: EngineOptions, { log, offloads, inside, pau
     fdLimit: socketLimit(),
     inside,
     insideScope: options.interface.index,
+    capture: capture < 0 ? undefined : new Capture(capture, counters),
   });
   host.nowMs = performance.now();
   const link = buildLink(options, offloads);
@@ -71,11 +76,14 @@ export function buildEngine(options: EngineOptions, { log, offloads, inside, pau
     host,
     flows,
     timers: new TimerWheel(capacity, host.nowMs),
-    counters: new Counters(),
+    counters,
     link,
     rules: buildRules(options, link),
     listeners: new Listeners((fd) => host.close(fd)),
     ports: portPolicy(options.ports),
+    without: new Set(options.without),
+    ingress: bucket(options.bandwidth?.ingress, host.nowMs),
+    egress: bucket(options.bandwidth?.egress, host.nowMs),
     log,
     plan: layout.plan,
     packet: { hopLimit: 0, dontFragment: false, segment: 0 },
@@ -96,11 +104,15 @@ export function buildEngine(options: EngineOptions, { log, offloads, inside, pau
     drainAccepted: (slot) => stack.drainListener(slot),
     udpSocketsAt: (port) => stack.udp.socketsAt(port),
     policy: options.ports,
+    without: options.without,
     log,
     pause,
   });
   return { epoll, host, net, stack, ports };
 }
+
+const bucket = (limit: BandwidthLimit | undefined, nowMs: number): TokenBucket | undefined =>
+  limit === undefined ? undefined : new TokenBucket(limit, nowMs);
 
 /** Without a TAP there is nothing else inside that connections could arrive at. */
 const portPolicy = ({ splice, spliceOnly, hostLoopbackToContainer }: PortOptions): PortPolicy => ({

@@ -2,7 +2,7 @@
 import { ipv4Words, isIpv4, isUnspecified } from "../base/address.ts";
 import type { Arena } from "../base/arena.ts";
 import * as c from "../ffi/constants.ts";
-import { close, madvise, write } from "../ffi/libc.ts";
+import { close, madvise, read, write } from "../ffi/libc.ts";
 import { recv, shutdown } from "../ffi/libc-socket.ts";
 import {
   endpointPort,
@@ -26,6 +26,8 @@ import { Pipes } from "../kernel/pipes.ts";
 import { belowLimit } from "../kernel/process.ts";
 import * as socket from "../kernel/socket.ts";
 import type { Fd, Host, Pipe, SocketError } from "../proto/host.ts";
+import { VNET_LENGTH } from "../wire/vnet.ts";
+import type { Capture } from "./capture.ts";
 import type { Inside } from "./inside.ts";
 
 export interface HostOptions {
@@ -48,6 +50,8 @@ export interface HostOptions {
   fdLimit?: number;
   /** Sockets in the container's network namespace; without it there are none. */
   inside?: Inside | undefined;
+  /** Gets every frame of the TAP. */
+  capture?: Capture | undefined;
 }
 
 /** A page of memory, the unit of `release`. */
@@ -72,6 +76,7 @@ export class KernelHost implements Host {
   readonly peekOffset4: boolean;
   readonly peekOffset6: boolean;
   readonly #tapFd: number;
+  readonly #capture: Capture | undefined;
   readonly #table: FlowTable;
   readonly #epoll: Epoll;
   readonly #flowKind: number;
@@ -91,6 +96,7 @@ export class KernelHost implements Host {
     this.#insideScope = options.insideScope ?? 0;
     this.#inside = options.inside;
     this.#tapFd = options.tapFd;
+    this.#capture = options.capture;
     this.#table = options.table;
     this.#epoll = options.epoll;
     this.#flowKind = options.flowKind;
@@ -105,7 +111,17 @@ export class KernelHost implements Host {
   }
 
   tapWrite(at: number, length: number): number {
-    return write(this.#tapFd, this.arena.address + at, length);
+    const address = this.arena.address + at;
+    const written = write(this.#tapFd, address, length);
+    if (written >= 0) this.#capture?.frame(address + VNET_LENGTH, length - VNET_LENGTH);
+    return written;
+  }
+  /** Reads one frame, at most `length` bytes: as much as `tapWrite` takes, or -errno. */
+  tapRead(at: number, length: number): number {
+    const address = this.arena.address + at;
+    const received = read(this.#tapFd, address, length);
+    if (received >= VNET_LENGTH) this.#capture?.frame(address + VNET_LENGTH, received - VNET_LENGTH);
+    return received;
   }
 
   openTcp(v6: boolean, pif: Pif): Fd {

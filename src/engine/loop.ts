@@ -4,15 +4,26 @@
  * Node for a few turns and comes back.
  */
 import { EAGAIN, EPOLLIN } from "../ffi/constants.ts";
-import { nodeLoopFd, read, schedYield } from "../ffi/libc.ts";
+import { nodeLoopFd, schedYield } from "../ffi/libc.ts";
 import { check } from "../ffi/errno.ts";
 import type { Epoll } from "../kernel/epoll.ts";
 import { BATCH_FRAMES } from "../proto/batch.ts";
 import type { Stack } from "../proto/stack.ts";
+import type { TokenBucket } from "../proto/token-bucket.ts";
+import { ETHERNET_LENGTH } from "../wire/ethernet.ts";
+import { VNET_LENGTH } from "../wire/vnet.ts";
 import type { KernelHost } from "./host.ts";
 
 /** What an epoll event is about; its index means something else for each. */
-export const EventKind = { Flow: 0, Tap: 1, Node: 2, Watch: 3, Listener: 4, Timer: 5 } as const;
+export const EventKind = {
+  Flow: 0,
+  Tap: 1,
+  Node: 2,
+  Watch: 3,
+  Listener: 4,
+  Timer: 5,
+  Statistics: 6,
+} as const;
 
 /** What the engine does with events that are not the stack's. */
 export interface LoopHandlers {
@@ -20,6 +31,8 @@ export interface LoopHandlers {
   watch(): void;
   /** For events of kind Timer: the timerfd with this index has run out. */
   timer(index: number): void;
+  /** For events of kind Statistics. */
+  statistics(): void;
   /** The TAP cannot be read any more. @param errno positive */
   tapLost(errno: number): void;
 }
@@ -40,6 +53,8 @@ export class Loop {
   readonly #host: KernelHost;
   readonly #stack: Stack;
   readonly #tapFd: number;
+  /** Limit of what is read from the TAP. */
+  readonly #egress: TokenBucket | undefined;
   readonly #handlers: LoopHandlers;
   /** Those that wait for packets to have had their turn. */
   readonly #paused: (() => void)[] = [];
@@ -58,6 +73,7 @@ export class Loop {
     this.#host = host;
     this.#stack = stack;
     this.#tapFd = tapFd;
+    this.#egress = stack.net.egress;
     this.#handlers = handlers;
     if (tapFd >= 0) check(epoll.add(tapFd, EPOLLIN, EventKind.Tap, 0), "epoll_ctl", "TAP");
     check(epoll.add(nodeLoopFd(), EPOLLIN, EventKind.Node, 0), "epoll_ctl", "event loop of Node.js");
@@ -100,11 +116,12 @@ export class Loop {
     const stack = this.#stack;
     const epoll = this.#epoll;
     const isPaused = this.#paused.length > 0;
-    const count = this.#wait(stack.isBusy || isPaused ? 0 : stack.nextDelay());
+    const count = this.#wait(stack.isBusy || isPaused ? 0 : this.#nextDelay());
     this.#host.nowMs = performance.now();
     stack.startOfCycle();
     let node = false;
-    let tap = false;
+    let tap = this.#egress?.refill(this.#host.nowMs) === true;
+    if (tap) this.#watchTap(EPOLLIN);
     for (let i = 0; i < count; i++) {
       const kind = epoll.kindOf(i);
       if (kind === EventKind.Flow) stack.socketEvent(epoll.indexOf(i), epoll.eventsOf(i));
@@ -112,13 +129,27 @@ export class Loop {
       else if (kind === EventKind.Node) node = true;
       else if (kind === EventKind.Listener) stack.listenerEvent(epoll.indexOf(i), epoll.eventsOf(i));
       else if (kind === EventKind.Timer) this.#handlers.timer(epoll.indexOf(i));
+      else if (kind === EventKind.Statistics) this.#handlers.statistics();
       else this.#handlers.watch();
     }
     stack.service();
+    if (this.#egress?.isOpen === true && !tap) this.#egress.idleAt = this.#host.nowMs;
     this.#isBulk = tap && this.#readTap() >= BULK_BYTES;
     this.#tapWasReadable = tap;
     stack.endOfCycle();
     return node || isPaused || this.#stopping;
+  }
+
+  /** Milliseconds until something is due, or -1. */
+  #nextDelay(): number {
+    const delay = this.#stack.nextDelay();
+    const opening = this.#egress === undefined ? -1 : this.#egress.nextDelay();
+    return opening >= 0 && (delay < 0 || opening < delay) ? opening : delay;
+  }
+
+  /** Has the TAP reported for `events`; what is not read meanwhile waits in its queue. */
+  #watchTap(events: number): void {
+    check(this.#epoll.modify(this.#tapFd, events, EventKind.Tap, 0), "epoll_ctl", "TAP");
   }
 
   /**
@@ -146,19 +177,26 @@ export class Loop {
    * there is no second, and to be told so would cost a call. Returns how many bytes came, with their alignment.
    */
   #readTap(): number {
-    const { arena } = this.#host;
+    const host = this.#host;
+    const egress = this.#egress;
     const { receiveAt, receiveLength } = this.#stack.net.plan;
     const last = receiveAt + receiveLength - FRAME_ROOM;
     const most = this.#tapWasReadable ? BATCH_FRAMES : 1;
     let at = receiveAt;
     for (let frames = 0; frames < most && at <= last; frames++) {
-      const length = read(this.#tapFd, arena.address + at, FRAME_ROOM);
+      const length = host.tapRead(at, FRAME_ROOM);
       if (length < 0) {
         if (length !== -EAGAIN) this.#handlers.tapLost(-length);
+        else if (egress !== undefined) egress.idleAt = host.nowMs;
         break;
       }
       this.#stack.frame(at, at + length);
       at = (at + length + FRAME_ALIGNMENT - 1) & -FRAME_ALIGNMENT;
+      if (egress === undefined) continue;
+      egress.take(length - VNET_LENGTH - ETHERNET_LENGTH);
+      if (egress.isOpen) continue;
+      this.#watchTap(0);
+      break;
     }
     this.#stack.endOfFrames();
     return at - receiveAt;

@@ -8,7 +8,8 @@ import { dirname, join } from "node:path";
 import { AppError } from "../base/errors.ts";
 import type { PortChangeRequest, PortsResult } from "../config/control-types.ts";
 import type { EngineOptions } from "../config/options.ts";
-import { CAP_NET_BIND_SERVICE } from "../ffi/constants.ts";
+import { CAP_NET_BIND_SERVICE, EPOLLIN } from "../ffi/constants.ts";
+import { check } from "../ffi/errno.ts";
 import { limitCapabilities } from "../kernel/caps.ts";
 import { keepFromCleaners } from "../kernel/file-lock.ts";
 import { limitSystemCalls } from "../kernel/seccomp.ts";
@@ -16,10 +17,11 @@ import { setOffloads } from "../kernel/tap.ts";
 import { createLogger, type Log } from "../log/logger.ts";
 import { type ControlHandler, ControlServer } from "./control.ts";
 import { EndWatch } from "./end-watch.ts";
-import { buildEngine, socketLimit } from "./engine.ts";
+import { buildEngine, socketLimit, type Engine } from "./engine.ts";
 import { Inside } from "./inside.ts";
 import { EventKind, Loop } from "./loop.ts";
 import type { Ports } from "./ports/ports.ts";
+import { Statistics } from "./statistics.ts";
 import { statusOf } from "./status.ts";
 
 const OPTIONS_FD = 3;
@@ -28,7 +30,8 @@ async function main(): Promise<void> {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- our own launcher wrote it
   const options = JSON.parse(readFileSync(OPTIONS_FD, "utf8")) as EngineOptions;
   closeSync(OPTIONS_FD);
-  const log = createLogger({ level: options.logLevel, destination: options.fds.log });
+  const { logLevel: level, logLimit: limit, fds } = options;
+  const log = createLogger({ level, destination: fds.log, limit });
   try {
     await run(options, log);
   } catch (cause) {
@@ -76,8 +79,10 @@ async function run(options: EngineOptions, log: Log): Promise<void> {
       if (watch.isGone()) end("the container's network namespace is gone");
     },
     timer: (index) => ports.timer(index),
+    statistics: () => statistics?.print(),
     tapLost: (errno) => end(`the TAP cannot be read any more (errno ${errno})`),
   });
+  const statistics = startStatistics(options, engine);
   inside.onReady = () => stack.insideReady();
   for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT"] as const)
     process.on(signal, () => end(`got ${signal}`));
@@ -94,6 +99,17 @@ async function run(options: EngineOptions, log: Log): Promise<void> {
   announce(options.fds.ready);
   loop.start();
   log.info("the engine is ready", { offloads });
+}
+
+/** Undefined where none are wanted. */
+function startStatistics(
+  { fds, statsSeconds }: EngineOptions,
+  { epoll, net }: Engine,
+): Statistics | undefined {
+  if (fds.statistics < 0 || statsSeconds === undefined) return undefined;
+  const statistics = new Statistics(fds.statistics, statsSeconds, net.counters);
+  check(epoll.add(statistics.timer, EPOLLIN, EventKind.Statistics, 0), "epoll_ctl", "timer");
+  return statistics;
 }
 
 /** Configures the TAP, if there is one; gives its TUN_F_* bits. */

@@ -1,6 +1,6 @@
 /** What `bucatini status` shows of an engine. */
 import { formatIp } from "../base/address.ts";
-import type { EngineOptions } from "../config/options.ts";
+import type { Bandwidth, EngineOptions, Service } from "../config/options.ts";
 import { VERSION } from "../config/generated/version.ts";
 import { FLOW_TYPE_NAMES } from "../flow/state.ts";
 import type { Engine } from "./engine.ts";
@@ -15,6 +15,11 @@ export interface EngineStatus {
   addresses: string[];
   /** TUN_F_* bits in force; 0 means that checksums and segmentation are done in the engine. */
   offloads: number;
+  /** What is switched off. */
+  without: Service[];
+  bandwidth?: Bandwidth;
+  /** The file that gets all frames. */
+  captureFile?: string;
   /** Rules of port forwarding, and ports that are open for them. */
   ports: { rules: number; open: number };
   /** Flows by type; `total` counts rows that are not free. */
@@ -25,6 +30,7 @@ export interface EngineStatus {
 
 export function statusOf(options: EngineOptions, engine: Engine, offloads: number): EngineStatus {
   const { net } = engine;
+  const { bandwidth, captureFile } = options;
   const rules = engine.ports.show();
   const flows: Record<string, number> = { total: net.flows.active };
   net.flows.forEach((flow) => {
@@ -41,6 +47,9 @@ export function statusOf(options: EngineOptions, engine: Engine, offloads: numbe
     mtu: net.link.mtu,
     addresses: assigned.map((address) => formatIp(address)),
     offloads,
+    without: options.without,
+    ...(bandwidth !== undefined && { bandwidth }),
+    ...(captureFile !== undefined && { captureFile }),
     ports: { rules: rules.length, open: rules.reduce((sum, { open }) => sum + open, 0) },
     flows,
     counters: net.counters.snapshot(),

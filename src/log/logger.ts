@@ -23,6 +23,8 @@ export interface LogOptions {
   readonly level: LogLevel;
   /** An open descriptor, or the path of a file to append to. */
   readonly destination: number | string;
+  /** Bytes that the file may have, see LogSink; absent: no limit. */
+  readonly limit?: number | undefined;
 }
 
 /**
@@ -30,7 +32,7 @@ export interface LogOptions {
  * before it were lost. Throws only when the file cannot be opened.
  */
 export function createLogger(options: LogOptions): Log {
-  const sink = new LogSink(options.destination);
+  const sink = new LogSink(options.destination, options.limit);
   const logger = pino(
     {
       level: options.level,

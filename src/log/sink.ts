@@ -1,5 +1,6 @@
 /** Where log lines go: a descriptor that may be full, closed or slow without anybody noticing. */
 import { constants, fstatSync, openSync, writeSync } from "node:fs";
+import { LimitedFile } from "./limited-file.ts";
 
 /**
  * Writes lines, each at once. A line that cannot be written is dropped and counted: the log never throws, never
@@ -8,13 +9,18 @@ import { constants, fstatSync, openSync, writeSync } from "node:fs";
 export class LogSink {
   /** Lines lost since the last one that was written. */
   dropped = 0;
-  readonly #fd: number;
+  readonly #append: (bytes: Uint8Array) => number;
   #torn = false;
 
-  /** @param destination an open descriptor, which is not closed, or the path of a file to append to */
-  constructor(destination: number | string) {
-    this.#fd =
+  /**
+   * @param destination an open descriptor, which is not closed, or the path of a file to append to
+   * @param limit bytes that the file may have; the descriptor is one for a LimitedFile
+   */
+  constructor(destination: number | string, limit?: number) {
+    const fd =
       typeof destination === "number" ? withoutWaiting(destination) : openSync(destination, "a", 0o600);
+    const file = limit === undefined ? undefined : new LimitedFile(fd, limit);
+    this.#append = file === undefined ? (bytes) => writeSync(fd, bytes) : (bytes) => file.append(bytes);
   }
 
   /** @param line ends with a newline */
@@ -22,7 +28,7 @@ export class LogSink {
     const bytes = Buffer.from(this.#torn ? `\n${line}` : line);
     let written = 0;
     try {
-      written = writeSync(this.#fd, bytes);
+      written = this.#append(bytes);
     } catch {
       // Full, closed or gone. Saying so is impossible: this is the place where things are said.
     }

@@ -4,7 +4,6 @@ import { Icmp4Type, icmp4Code, icmp4Type, isIcmp4Valid } from "../wire/icmp4.ts"
 import { Icmp6Type, icmp6Code, icmp6Type, isIcmp6Valid } from "../wire/icmp6.ts";
 import { NdpType } from "../wire/ndp.ts";
 import type { Upper } from "./input.ts";
-import type { Ndp } from "./ndp.ts";
 import type { Net } from "./net.ts";
 import type { Ping } from "./ping.ts";
 
@@ -31,9 +30,9 @@ export class Icmp4 implements Upper {
 export class Icmp6 implements Upper {
   readonly #net: Net;
   readonly #ping: Ping;
-  readonly #ndp: Ndp;
+  readonly #ndp: Upper;
 
-  constructor(net: Net, ping: Ping, ndp: Ndp) {
+  constructor(net: Net, ping: Ping, ndp: Upper) {
     this.#net = net;
     this.#ping = ping;
     this.#ndp = ndp;

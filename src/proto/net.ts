@@ -8,6 +8,7 @@ import type { PortPolicy } from "../forward/port-rule.ts";
 import type { Log } from "../log/logger.ts";
 import type { Host } from "./host.ts";
 import type { Link } from "./link.ts";
+import type { TokenBucket } from "./token-bucket.ts";
 
 /** Where things are in the arena. Offsets and lengths in bytes. */
 export interface ArenaPlan {
@@ -50,6 +51,12 @@ export interface Net {
   /** Sockets that wait for clients. */
   readonly listeners: Listeners;
   readonly ports: PortPolicy;
+  /** What is not carried at all. */
+  readonly without: ReadonlySet<"tcp" | "udp" | "icmp" | "ndp">;
+  /** Limit of what goes to the container; absent: none. */
+  readonly ingress?: TokenBucket | undefined;
+  /** Limit of what comes from it, which whoever reads the TAP sees to. */
+  readonly egress?: TokenBucket | undefined;
   readonly log: Log;
   readonly plan: ArenaPlan;
   readonly packet: PacketInfo;

@@ -225,6 +225,7 @@ export class Output {
       counters.add(Count.dropTapWrite);
       return written;
     }
+    this.#net.ingress?.take(end - frameAt - VNET_LENGTH - ETHERNET_LENGTH);
     counters.add(Count.tapFramesOut);
     counters.add(Count.tapBytesOut, end - frameAt - VNET_LENGTH);
     return written;

@@ -4,7 +4,8 @@
  */
 import { isIpv4, isUnicast, isUnspecified, isLoopback } from "../base/address.ts";
 import { Count } from "../base/counters.ts";
-import { FlowType } from "../flow/state.ts";
+import { FlowQueue } from "../flow/queue.ts";
+import { FlowState, FlowType } from "../flow/state.ts";
 import {
   INITIATING,
   oursPort,
@@ -46,6 +47,8 @@ export class Ping implements Upper, FlowHandler {
   /** Hop limit set on the socket, or 0. */
   readonly #hopLimit: Uint8Array;
   readonly #emptyErrors: Uint8Array;
+  /** Flows whose answers wait until more may go to the container. */
+  readonly #heldBack: FlowQueue;
   #forbiddenSaid = false;
   readonly #warnings = new RateLimit();
 
@@ -55,6 +58,7 @@ export class Ping implements Upper, FlowHandler {
     this.#activeAt = new Float64Array(net.flows.capacity);
     this.#hopLimit = new Uint8Array(net.flows.capacity);
     this.#emptyErrors = new Uint8Array(net.flows.capacity);
+    this.#heldBack = new FlowQueue(net.ingress === undefined ? 0 : net.flows.capacity);
   }
 
   /** Takes an echo request of either family; its header is in bounds. */
@@ -108,11 +112,24 @@ export class Ping implements Upper, FlowHandler {
     counters.add(Count.dropIcmpSend);
   }
 
+  /** Gives those a turn that have waited. */
+  service(): void {
+    const { flows } = this.#net;
+    for (let left = this.#heldBack.length; left > 0; left--) {
+      const flow = this.#heldBack.take();
+      // The row may have become that of another flow since.
+      const type = flows.type[flow];
+      if (type !== FlowType.Ping4 && type !== FlowType.Ping6) continue;
+      if (flows.state[flow] === FlowState.Active && flows.closed[flow] === 0) this.#receive(flow);
+    }
+  }
+
   /** Takes the answers that have come. */
   #receive(flow: FlowIndex): void {
-    const { host, socket } = this.#net;
+    const { host, ingress, socket } = this.#net;
     const at = this.#output.payloadAt;
     for (let calls = 0; calls < TURN_CALLS; calls++) {
+      if (ingress?.isOpen === false) return this.#heldBack.add(flow);
       const length = host.receive(socket[flow], at, MESSAGE_BYTES);
       if (length === -Errno.EAGAIN) return;
       if (length < 0) this.#drainErrors(flow, 0, 0);

@@ -6,8 +6,9 @@ import { IpProtocol } from "../wire/ipv4.ts";
 import { Acceptor } from "./accept.ts";
 import { Arp } from "./arp.ts";
 import { Fragmentation } from "./fragments.ts";
+import { Count } from "../base/counters.ts";
 import { Icmp4, Icmp6 } from "./icmp.ts";
-import { Input } from "./input.ts";
+import { Input, type Upper } from "./input.ts";
 import { Ndp } from "./ndp.ts";
 import type { Net } from "./net.ts";
 import { Output } from "./output.ts";
@@ -29,6 +30,7 @@ export class Stack {
   readonly splice: Splice;
   readonly udp: Udp;
   readonly ndp: Ndp;
+  readonly #ping: Ping;
   readonly #acceptor: Acceptor;
   readonly #input: Input;
   readonly #fragments: Fragmentation;
@@ -46,23 +48,26 @@ export class Stack {
     this.udp = new Udp(net, output);
     this.ndp = new Ndp(net, output);
     this.#acceptor = new Acceptor(net, this.tcp, this.splice);
-    const ping = new Ping(net, output);
+    this.#ping = new Ping(net, output);
+    const off: Upper = { input: () => net.counters.add(Count.dropProtocolOff) };
+    const { without } = net;
+    const ndp = without.has("ndp") ? off : this.ndp;
     this.#fragments = new Fragmentation(net, (at, end, v6) =>
       v6 ? this.#input.ipv6(at, end, false) : this.#input.ipv4(at, end),
     );
     this.#input = new Input(net, {
       arp: new Arp(net, output),
-      tcp: this.tcp,
-      udp: this.udp,
-      icmp4: new Icmp4(net, ping),
-      icmp6: new Icmp6(net, ping, this.ndp),
+      tcp: without.has("tcp") ? off : this.tcp,
+      udp: without.has("udp") ? off : this.udp,
+      icmp4: without.has("icmp") ? off : new Icmp4(net, this.#ping),
+      icmp6: without.has("icmp") ? off : new Icmp6(net, this.#ping, ndp),
       fragments: this.#fragments,
     });
     this.#handlers[FlowType.Tcp] = this.tcp;
     this.#handlers[FlowType.TcpSplice] = this.splice;
     this.#handlers[FlowType.Udp] = this.udp;
-    this.#handlers[FlowType.Ping4] = ping;
-    this.#handlers[FlowType.Ping6] = ping;
+    this.#handlers[FlowType.Ping4] = this.#ping;
+    this.#handlers[FlowType.Ping6] = this.#ping;
   }
 
   /** Handles one frame from the container in `[at, end)` of the arena; see `Input.frame`. */
@@ -106,9 +111,13 @@ export class Stack {
   /** Takes clients that wait, and moves data of sockets that are readable, each within a budget. */
   service(): void {
     this.#acceptor.service();
-    this.tcp.service();
     this.splice.service();
-    this.udp.service();
+    this.#ping.service();
+    // The first may use up all that a limit lets pass, so they take turns at that.
+    const isUdpFirst = ((this.net.ingress?.openings ?? 0) & 1) === 1;
+    if (isUdpFirst) this.udp.service();
+    this.tcp.service();
+    if (!isUdpFirst) this.udp.service();
   }
 
   /** Whether some socket has more to give, so that the next cycle must not wait. */
@@ -118,6 +127,7 @@ export class Stack {
 
   /** Runs what is due; the first step of every cycle, because the wheel's precision starts from here. */
   startOfCycle(): void {
+    this.net.ingress?.refill(this.net.host.nowMs);
     this.net.timers.expire(this.net.host.nowMs, this.#expired);
     this.#fragments.expire();
     this.ndp.expire();
@@ -137,9 +147,11 @@ export class Stack {
 
   /** Milliseconds until something is due, or -1. */
   nextDelay(): number {
-    const { timers, host } = this.net;
+    const { timers, host, ingress } = this.net;
     let delay = timers.nextDelay(host.nowMs);
-    for (const other of [this.#fragments.nextDelay(), this.ndp.nextDelay(), this.#acceptor.nextDelay()]) {
+    const others = [this.#fragments.nextDelay(), this.ndp.nextDelay(), this.#acceptor.nextDelay()];
+    if (ingress !== undefined) others.push(ingress.nextDelay());
+    for (const other of others) {
       if (other >= 0 && (delay < 0 || other < delay)) delay = other;
     }
     return delay;

@@ -68,6 +68,8 @@ export class UdpReceiver {
   #held = 0;
   #segment = 0;
   #to: SideIndex = NO_FLOW;
+  /** How many of those that may be readable have to wait until more may go to the container. */
+  #heldBack = 0;
 
   constructor(net: Net, output: Output, parts: UdpParts) {
     this.#net = net;
@@ -89,6 +91,7 @@ export class UdpReceiver {
   /** Gives every socket that may be readable a turn. */
   service(): void {
     const { flows, listeners } = this.#net;
+    this.#heldBack = 0;
     for (let left = this.#flows.length; left > 0; left--) {
       const flow = this.#flows.take();
       // The row may have become that of another flow since.
@@ -119,7 +122,7 @@ export class UdpReceiver {
   }
 
   get isBusy(): boolean {
-    return this.#flows.length > 0 || this.#listeners.length > 0;
+    return this.#flows.length + this.#listeners.length > this.#heldBack;
   }
 
   /**
@@ -129,9 +132,11 @@ export class UdpReceiver {
   #turn(flow: FlowIndex, slot: ListenerSlot): boolean {
     const { host } = this.#net;
     const { errors } = this.#parts;
+    const most = this.#allowance(flow, slot);
+    if (most === 0) this.#heldBack++;
     let bytes = 0;
     let failures = 0;
-    for (let calls = 0; calls < TURN_CALLS && bytes < TURN_BYTES; calls++) {
+    for (let calls = 0; calls < TURN_CALLS && bytes < most; calls++) {
       const length = this.#receive(flow, slot);
       if (length >= 0) {
         bytes += length;
@@ -148,6 +153,20 @@ export class UdpReceiver {
     }
     this.#flush();
     return true;
+  }
+
+  /**
+   * Bytes that one turn may receive. What bypasses the TAP has no limit; at a listener for the host's clients it cannot
+   * be told from the rest before it is received.
+   */
+  #allowance(flow: FlowIndex, slot: ListenerSlot): number {
+    const { flows, ingress, listeners } = this.#net;
+    if (ingress === undefined) return TURN_BYTES;
+    const toTap =
+      slot === NO_SLOT
+        ? sidePif(flows.sides, wordsOf(flow << 1)) === Pif.Tap
+        : listeners.pif(slot) === Pif.Host;
+    return toTap ? ingress.allowance(TURN_BYTES) : TURN_BYTES;
   }
 
   /** Receives behind what is held: bytes or -errno. */

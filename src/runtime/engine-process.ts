@@ -1,9 +1,8 @@
 /** Starts the engine: a process of its own session that outlives the launcher. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { AppError, appErrorFrom, errorCode } from "../base/errors.ts";
-import { VERSION } from "../config/generated/version.ts";
 import type { EngineFds, EngineOptions } from "../config/options.ts";
 import { childPipe } from "./child-pipe.ts";
 import { ENGINE_CAPABILITIES, forbidNewPrivileges, limitCapabilities } from "../kernel/caps.ts";
@@ -11,9 +10,18 @@ import { numbered } from "./handed-in.ts";
 import { installedFile } from "./installation.ts";
 
 /** Numbers that the engine's descriptors have there; 3 brings its options, up to end of file. */
-const FDS = { tap: 4, hostNetlink: 5, containerNetlink: 6, netns: 7, ready: 8, log: 9 };
+const FDS = {
+  tap: 4,
+  hostNetlink: 5,
+  containerNetlink: 6,
+  netns: 7,
+  ready: 8,
+  log: 9,
+  capture: 10,
+  statistics: 11,
+};
 const OPTIONS_FD = 3;
-const FIRST_LISTENER_FD = 10;
+const FIRST_LISTENER_FD = 12;
 
 /** Engines keep little garbage; small young generations and one helper thread keep their memory low. */
 const NODE_OPTIONS = ["--max-semi-space-size=1", "--v8-pool-size=1", "--stack-trace-limit=30"];
@@ -31,53 +39,10 @@ const READY_TIMEOUT_MS = 15_000;
 /** How much of the log is worth quoting when the engine fails before it is ready. */
 const LOG_TAIL_BYTES = 1000;
 
-/** Open descriptors of this process that the engine gets. */
-export type EngineResources = Omit<EngineFds, "ready">;
-
-/**
- * Opens a log and writes its first line, so that one that cannot be written is known before anything runs.
- * Throws LOG_FILE.
- */
-export function openLog(path: string, about: Readonly<Record<string, unknown>>): number {
-  try {
-    const fd = openSync(path, "a", 0o600);
-    try {
-      const line = {
-        level: "info",
-        time: new Date().toISOString(),
-        ...about,
-        msg: `bucatini ${VERSION} starts`,
-      };
-      writeSync(fd, `${JSON.stringify(line)}\n`);
-      return fd;
-    } catch (error) {
-      closeSync(fd);
-      throw error;
-    }
-  } catch (cause) {
-    throw new AppError(
-      "LOG_FILE",
-      `cannot write the log ${path}: ${whyNotWritten(errorCode(cause))}; free space or choose another --log-file`,
-      { cause },
-    );
-  }
-}
-
-function whyNotWritten(code: string): string {
-  switch (code) {
-    case "ENOSPC":
-      return "the disk is full";
-    case "EDQUOT":
-      return "the disk quota is used up";
-    case "EROFS":
-      return "the file system is read-only";
-    case "EACCES":
-      return "permission denied";
-    case "ENOENT":
-      return "its directory does not exist";
-    default:
-      return code;
-  }
+/** Open descriptors of this process that the engine gets; -1 for one that there is none of. */
+export interface EngineResources extends Omit<EngineFds, "ready"> {
+  /** What Node.js itself prints when it gives up. */
+  errors: number;
 }
 
 /**
@@ -97,17 +62,17 @@ export async function startEngine<Recorded>(
   // Everything else that takes privilege is done. The engine inherits this and cannot regain more.
   limitCapabilities(ENGINE_CAPABILITIES);
   forbidNewPrivileges();
-  const { tap, hostNetlink, containerNetlink, netns, log, listeners } = resources;
-  const own = ["ignore", "ignore", log, "pipe"] as const;
-  const inside = [tap < 0 ? ("ignore" as const) : tap, hostNetlink, containerNetlink, netns] as const;
+  const { hostNetlink, containerNetlink, netns, log, listeners } = resources;
+  const own = ["ignore", "ignore", resources.errors, "pipe"] as const;
+  const inside = [orNothing(resources.tap), hostNetlink, containerNetlink, netns] as const;
+  const outputs = [log, orNothing(resources.capture), orNothing(resources.statistics)] as const;
   const given = listeners.map(({ fd }) => fd);
   const child = spawn(process.execPath, [...NODE_OPTIONS, installedFile("engine.cjs")], {
     argv0: "bucatini-engine",
     cwd: "/",
     env: ENVIRONMENT,
     detached: !foreground,
-    // What Node itself prints when it gives up belongs into the log.
-    stdio: [...own, ...inside, "pipe", log, ...given],
+    stdio: [...own, ...inside, "pipe", ...outputs, ...given],
   });
   try {
     const document: EngineOptions = { ...options, fds: descriptors(resources) };
@@ -129,10 +94,14 @@ export async function startEngine<Recorded>(
   }
 }
 
+const orNothing = (fd: number): number | "ignore" => (fd < 0 ? "ignore" : fd);
+
 /** Descriptors as the engine sees them. */
-const descriptors = ({ tap, listeners }: EngineResources): EngineFds => ({
+const descriptors = ({ tap, capture, statistics, listeners }: EngineResources): EngineFds => ({
   ...FDS,
   tap: tap < 0 ? tap : FDS.tap,
+  capture: capture < 0 ? capture : FDS.capture,
+  statistics: statistics < 0 ? statistics : FDS.statistics,
   listeners: numbered(listeners, FIRST_LISTENER_FD),
 });
 

@@ -26,7 +26,8 @@ import { openTapIn, type Netns } from "../kernel/namespace.ts";
 import { openRouteSocketIn } from "../kernel/route-socket.ts";
 import { Cleanup } from "./cleanup.ts";
 import { type ConfiguredNetns, configureNetns } from "./configure-netns.ts";
-import { openLog, startEngine } from "./engine-process.ts";
+import { type EngineResources, startEngine } from "./engine-process.ts";
+import { openCapture, openLimitedLog, openLog } from "./output-files.ts";
 import { startTime } from "./process-info.ts";
 import { writeState, type EngineState, type FoundEngine } from "./state-directory.ts";
 import { readResolvConf } from "./resolv-conf.ts";
@@ -69,8 +70,7 @@ export async function launch(request: LaunchRequest, netns: Netns, stderr = 2): 
     return fd;
   };
   try {
-    const log = openEngineLog(request) ?? stderr;
-    if (log !== stderr) closeLater("the log", log);
+    const outputs = openOutputs(request, stderr, closeLater);
     const hostNetlink = Netlink.open();
     closeLater("the host's netlink socket", hostNetlink.fd);
     const { plan, notes } = makePlan(hostNetlink, request.network);
@@ -100,7 +100,7 @@ export async function launch(request: LaunchRequest, netns: Netns, stderr = 2): 
         hostNetlink: hostNetlink.fd,
         containerNetlink: containerNetlink.fd,
         netns: netns.fd,
-        log,
+        ...outputs,
         listeners: request.listeners,
       },
       request.foreground,
@@ -167,11 +167,27 @@ function recordEngine(directory: string, state: EngineState): EngineState {
   }
 }
 
-/** Undefined for stderr. */
-function openEngineLog({ process: { logFile }, foreground, engine }: LaunchRequest): number | undefined {
-  if (foreground && logFile === undefined) return undefined;
-  const { id, target } = engine.state;
-  return openLog(logFile ?? join(engine.directory, "engine.log"), { id, target });
+/** Opens what the engine writes to. Throws LOG_FILE. */
+function openOutputs(
+  { process: options, foreground, engine }: LaunchRequest,
+  stderr: number,
+  closeLater: (what: string, fd: number) => number,
+): Pick<EngineResources, "log" | "errors" | "capture" | "statistics"> {
+  const { logFile, logLimit, captureFile, statsSeconds } = options;
+  let log = stderr;
+  let errors = stderr;
+  if (!foreground || logFile !== undefined) {
+    const { id, target } = engine.state;
+    const path = logFile ?? join(engine.directory, "engine.log");
+    errors = closeLater("the log", openLog(path, { id, target }));
+    log = logLimit === undefined ? errors : closeLater("the log", openLimitedLog(path, errors));
+  }
+  return {
+    log,
+    errors,
+    capture: captureFile === undefined ? -1 : closeLater("the capture", openCapture(captureFile)),
+    statistics: foreground && statsSeconds !== undefined ? stderr : -1,
+  };
 }
 
 function engineOptions(
@@ -180,16 +196,22 @@ function engineOptions(
   rules: RuleOptions,
   { name, interfaceIndex: index, linkLocal }: ConfiguredNetns,
 ): Omit<EngineOptions, "fds"> {
-  const { network, engine, watch } = request;
+  const { network, engine, watch, process: options } = request;
+  const { logLimit, captureFile, statsSeconds } = options;
   return {
     id: engine.state.id,
     plan,
     interface: { name, index, mtu: mtuInForce(plan), ...(linkLocal !== undefined && { linkLocal }) },
     rules,
     ports: network.ports,
+    without: network.without,
+    ...(network.bandwidth !== undefined && { bandwidth: network.bandwidth }),
     watch,
     stateDirectory: engine.directory,
     logLevel: network.logLevel,
+    ...(logLimit !== undefined && { logLimit }),
+    ...(captureFile !== undefined && { captureFile }),
+    ...(statsSeconds !== undefined && { statsSeconds }),
     offload: network.offload,
     limits: { flows: network.flows, pendingBytes: DEFAULT_PENDING_BYTES },
   };

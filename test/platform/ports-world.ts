@@ -103,6 +103,7 @@ export class World {
       fdLimit: 1 << 20,
       families: { ipv4: true, ipv6: true },
       policy: DEFAULT_PORTS,
+      without: [],
       handedIn: [],
       drainAccepted: (slot) => this.#drain(slot),
       hostScope: () => 0,

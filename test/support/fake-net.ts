@@ -13,6 +13,7 @@ import type { Log } from "../../src/log/logger.ts";
 import { FRAGMENT_SLOT_LENGTH, FRAGMENT_SLOTS } from "../../src/proto/fragments.ts";
 import type { FamilyLink, Link } from "../../src/proto/link.ts";
 import { type ArenaPlan, type Net, OUT_LENGTH } from "../../src/proto/net.ts";
+import type { TokenBucket } from "../../src/proto/token-bucket.ts";
 import { describeFrame } from "../../src/wire/describe.ts";
 import { VNET_LENGTH } from "../../src/wire/vnet.ts";
 import { FakeHost } from "./fake-host.ts";
@@ -25,6 +26,11 @@ const GATEWAY_6 = "fe80::1";
 export interface FakeNetOptions {
   /** Rows of the flow table. */
   capacity?: number;
+  /** What is not carried. */
+  without?: Net["without"];
+  /** Limits of what the TAP carries. */
+  ingress?: TokenBucket;
+  egress?: TokenBucket;
   offload?: boolean;
   udpOffload?: boolean;
   /** Makes the host, for tests that want more of it. */
@@ -40,6 +46,9 @@ export class FakeNet implements Net {
   readonly rules: AddressRules;
   readonly listeners: Listeners;
   ports: PortPolicy = { splice: true, spliceOnly: false, hostLoopbackToContainer: false };
+  readonly without: Net["without"];
+  readonly ingress: TokenBucket | undefined;
+  readonly egress: TokenBucket | undefined;
   readonly log: Log;
   readonly plan: ArenaPlan;
   readonly packet = { hopLimit: 64, dontFragment: true, segment: 0 };
@@ -50,6 +59,9 @@ export class FakeNet implements Net {
   constructor(options: FakeNetOptions = {}) {
     const { capacity = 64, offload = true, udpOffload = true } = options;
     const makeHost = options.makeHost ?? ((table, length) => new FakeHost(table, length));
+    this.without = options.without ?? new Set();
+    this.ingress = options.ingress;
+    this.egress = options.egress;
     this.flows = new FlowTable(capacity, Uint32Array.of(1, 2, 3, 4));
     this.plan = layOut();
     this.host = makeHost(this.flows, this.plan.fragmentsAt + this.plan.fragmentsLength);

@@ -5,7 +5,7 @@
 import { readdirSync } from "node:fs";
 import { AppError } from "../../base/errors.ts";
 import type { PortAction, PortRuleStatus, PortState } from "../../config/control-types.ts";
-import type { PortOptions, PortRuleOptions } from "../../config/options.ts";
+import type { PortOptions, PortRuleOptions, Service } from "../../config/options.ts";
 import { EPOLLIN, F_DUPFD_CLOEXEC } from "../../ffi/constants.ts";
 import { check } from "../../ffi/errno.ts";
 import { close, fcntl } from "../../ffi/libc.ts";
@@ -27,6 +27,8 @@ import { SideDiags } from "./side-diags.ts";
 
 export interface PortsOptions extends Omit<ListenSocketsOptions, "freebind"> {
   readonly policy: PortOptions;
+  /** Protocols that are not carried, and so have no ports. */
+  readonly without: readonly Service[];
   readonly log: Log;
   /** Lets packets have a turn in the middle of long work, once they flow. */
   readonly pause: Pause;
@@ -100,7 +102,12 @@ export class Ports {
    */
   change(action: PortAction, rules: readonly PortRuleOptions[]): Promise<void> {
     return this.#inTurn(async () => {
-      const { families, policy, log } = this.#options;
+      const { families, policy, without, log } = this.#options;
+      const off = rules.find(({ protocol }) => without.includes(protocol))?.protocol.toUpperCase();
+      if (off !== undefined) {
+        const why = `${off} is switched off for this container`;
+        throw new AppError("USAGE", `cannot forward ports of ${off}: ${why}; leave them out`);
+      }
       const next = changeRules(this.#rules, action, rules, families);
       if (policy.splice && (policy.hostLoopbackToContainer || policy.spliceOnly)) {
         checkLoops(next.map(({ rule }) => rule));

@@ -40,7 +40,7 @@ import { Inbound } from "./inbound.ts";
 import { Outbound } from "./outbound.ts";
 import { Pending } from "./pending.ts";
 import { IDLE_MS } from "./syn.ts";
-import { ToTap } from "./to-tap.ts";
+import { ToTap, TURN_BYTES } from "./to-tap.ts";
 
 /** Pause between questions to a container that may have forgotten a connection, and how many there are. */
 const PROBE_MS = 75_000;
@@ -125,7 +125,7 @@ export class Tcp implements Upper, FlowHandler {
     }
     if ((events & EpollEvent.Error) !== 0) {
       // What the peer said before it broke off still goes to the container, then the break.
-      this.#toTap.pump(flow);
+      this.#toTap.pump(flow, TURN_BYTES);
       this.reset(flow);
     }
   }
@@ -133,7 +133,7 @@ export class Tcp implements Upper, FlowHandler {
   /** Gives every ready connection a turn. */
   service(): void {
     const c = this.connections;
-    for (let left = this.#ready.length; left > 0; left--) {
+    for (let left = this.#ready.length; left > 0 && !this.#isHeldBack; left--) {
       const flow = this.#ready.take();
       // A connection that has ended in the meantime has no events.
       if ((c.events[flow] & Event.Established) === 0) continue;
@@ -144,7 +144,12 @@ export class Tcp implements Upper, FlowHandler {
 
   /** Whether some connection waits for a turn. */
   get isBusy(): boolean {
-    return this.#ready.length > 0;
+    return this.#ready.length > 0 && !this.#isHeldBack;
+  }
+
+  /** Whether nothing more may go to the container for the moment. */
+  get #isHeldBack(): boolean {
+    return this.#net.ingress?.isOpen === false;
   }
 
   timer(flow: FlowIndex): void {

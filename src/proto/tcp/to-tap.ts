@@ -17,11 +17,15 @@ import type { Pending } from "./pending.ts";
 import { WINDOW_SHIFT } from "./syn.ts";
 
 /** Bytes that one connection may move to the container in one turn, so that others get theirs. */
-const TURN_BYTES = 256 * 1024;
+export const TURN_BYTES = 256 * 1024;
 /** Bytes of one frame's payload: with 60 bytes of headers it fits an IP packet. */
 const FRAME_PAYLOAD = 65_535 - 60;
 /** Bytes of one connection that may wait for its host socket, and so the largest window shown. */
 export const WINDOW_LIMIT = 1024 * 1024;
+/** Milliseconds for which a limited container may send ahead: what it sends waits in front of all else it says. */
+const AHEAD_MS = 100;
+/** Where a limit allows less than a frame, it goes in smaller ones, of so many bytes at least. */
+const LEAST_PAYLOAD = 536;
 /** A window that keeps the container busy until its next acknowledgement. */
 const SUFFICIENT_WINDOW = 16_384;
 const MAX_WINDOW_FIELD = 65_535;
@@ -54,6 +58,8 @@ export class ToTap {
   readonly #pending: Pending;
   /** Ends a connection with a reset to both sides. */
   readonly #reset: (flow: FlowIndex) => void;
+  /** The largest window to show. */
+  readonly #windowLimit: number;
 
   constructor(
     net: Net,
@@ -67,6 +73,8 @@ export class ToTap {
     this.#c = connections;
     this.#pending = pending;
     this.#reset = reset;
+    const ahead = net.egress === undefined ? Infinity : net.egress.rate * AHEAD_MS;
+    this.#windowLimit = Math.min(WINDOW_LIMIT, Math.max(ahead, MAX_WINDOW_FIELD));
   }
 
   /** Our SYN, or the SYN-ACK with which we answer the container's. */
@@ -130,11 +138,11 @@ export class ToTap {
   /**
    * Moves what the host socket holds to the container, as far as the container's window and one turn allow.
    * Returns true when the turn ended before the socket or the window did.
+   * @param budget bytes for this turn
    */
-  pump(flow: FlowIndex): boolean {
+  pump(flow: FlowIndex, budget: number = this.#allowance()): boolean {
     const c = this.#c;
-    const { host, link } = this.#net;
-    let budget = TURN_BYTES;
+    const { host, link, ingress } = this.#net;
     while ((c.flags[flow] & Flag.Readable) !== 0) {
       if ((c.events[flow] & (Event.Established | Event.TapFinSent)) !== Event.Established) return false;
       const window = c.sndWnd[flow] - seqDiff(c.sndNxt[flow], c.sndUna[flow]);
@@ -144,7 +152,8 @@ export class ToTap {
         return false;
       }
       if (budget <= 0) return true;
-      const wanted = Math.min(window, link.offload ? FRAME_PAYLOAD : c.mss[flow]);
+      let wanted = Math.min(window, link.offload ? FRAME_PAYLOAD : c.mss[flow]);
+      if (ingress !== undefined) wanted = Math.min(wanted, Math.max(budget, LEAST_PAYLOAD));
       const taken = host.peek(this.#net.socket[flow], this.#output.payloadAt, wanted);
       if (taken <= 0) return this.#endOfData(flow, taken);
       budget -= taken;
@@ -155,6 +164,12 @@ export class ToTap {
       if (!this.#data(flow, emptied ? TcpFlag.Ack | TcpFlag.Psh : TcpFlag.Ack, taken)) return false;
     }
     return false;
+  }
+
+  /** What one turn may move. */
+  #allowance(): number {
+    const { ingress } = this.#net;
+    return ingress === undefined ? TURN_BYTES : ingress.allowance(TURN_BYTES);
   }
 
   /** The container has acknowledged up to `ack`, which is new and not beyond `sndMax`. */
@@ -225,6 +240,11 @@ export class ToTap {
   /** A segment to the container got no acknowledgement in time, or its window stays closed. */
   retransmitTimeout(flow: FlowIndex): void {
     const c = this.#c;
+    const { egress } = this.#net;
+    // What the container has said since may still wait for its turn to be read.
+    if (egress !== undefined && egress.idleAt <= c.retransmitAt[flow] - this.#timeout(flow)) {
+      return this.#armRetransmit(flow);
+    }
     const mostRetries = this.#isOpening(flow) ? SYN_RETRIES : MAX_RETRIES;
     if (++c.retries[flow] > mostRetries) return this.#reset(flow);
     c.retransmitAt[flow] = 0;
@@ -342,7 +362,7 @@ export class ToTap {
    * takes everything goes on even when others have filled the pool.
    */
   #freeSpace(flow: FlowIndex): number {
-    const limit = Math.min(WINDOW_LIMIT, MAX_WINDOW_FIELD << this.#c.rcvScale[flow]);
+    const limit = Math.min(this.#windowLimit, MAX_WINDOW_FIELD << this.#c.rcvScale[flow]);
     const share = Math.min(limit, this.#pending.available >>> 2);
     const kept = this.#pending.bytes[flow];
     return kept === 0 ? Math.max(share, SUFFICIENT_WINDOW) : Math.max(share - kept, 0);
@@ -355,10 +375,14 @@ export class ToTap {
 
   #armRetransmit(flow: FlowIndex): void {
     const c = this.#c;
-    const first = this.#isOpening(flow) ? SYN_RETRANSMIT_MS : RETRANSMIT_MS;
-    const delay = Math.min(first * 2 ** c.retries[flow], RETRANSMIT_MAX_MS);
-    c.retransmitAt[flow] = this.#net.host.nowMs + delay;
+    c.retransmitAt[flow] = this.#net.host.nowMs + this.#timeout(flow);
     this.wake(flow, c.retransmitAt[flow]);
+  }
+
+  /** Milliseconds to wait for an acknowledgement. */
+  #timeout(flow: FlowIndex): number {
+    const first = this.#isOpening(flow) ? SYN_RETRANSMIT_MS : RETRANSMIT_MS;
+    return Math.min(first * 2 ** this.#c.retries[flow], RETRANSMIT_MAX_MS);
   }
 
   /** Makes sure that the connection's timer runs at `whenMs` or before. */

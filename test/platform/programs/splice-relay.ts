@@ -54,6 +54,7 @@ check(epoll.add(listener, c.EPOLLIN | c.EPOLLET, EventKind.Listener, slot), "epo
 const loop = new Loop(epoll, host, stack, -1, {
   watch: () => {},
   timer: () => {},
+  statistics: () => {},
   tapLost: () => {},
 });
 loop.start();

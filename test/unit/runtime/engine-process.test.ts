@@ -2,7 +2,8 @@ import { expect, test } from "@jest/globals";
 import { closeSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openLog, parseError } from "../../../src/runtime/engine-process.ts";
+import { parseError } from "../../../src/runtime/engine-process.ts";
+import { openCapture, openLog } from "../../../src/runtime/output-files.ts";
 
 test("a log starts with one line of JSON and is private", () => {
   const directory = mkdtempSync(join(tmpdir(), "bucatini-test-"));

@@ -1,0 +1,81 @@
+/** Files that an engine writes. The launcher opens them, so that one that cannot be written is known at once. */
+import { closeSync, constants, fstatSync, openSync, writeSync } from "node:fs";
+import { AppError, errorCode } from "../base/errors.ts";
+import { VERSION } from "../config/generated/version.ts";
+
+/** Opens a log to append to and writes its first line. Throws LOG_FILE. */
+export function openLog(path: string, about: Readonly<Record<string, unknown>>): number {
+  try {
+    const fd = openSync(path, "a", 0o600);
+    try {
+      const line = {
+        level: "info",
+        time: new Date().toISOString(),
+        ...about,
+        msg: `bucatini ${VERSION} starts`,
+      };
+      writeSync(fd, `${JSON.stringify(line)}\n`);
+      return fd;
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+  } catch (cause) {
+    throw notWritten("the log", path, cause, "free space or choose another --log-file");
+  }
+}
+
+/** Opens the log `fd`, which has that path, once more, so that lines in it can be moved. Throws LOG_FILE. */
+export function openLimitedLog(path: string, fd: number): number {
+  if (!fstatSync(fd).isFile()) {
+    throw new AppError(
+      "LOG_FILE",
+      `cannot limit the log ${path}: it is no regular file; leave the limit out`,
+    );
+  }
+  try {
+    return openSync(`/proc/self/fd/${fd}`, "r+");
+  } catch (cause) {
+    throw notWritten("the log", path, cause, "make it readable to you or choose another --log-file");
+  }
+}
+
+/** Opens an empty file for frames; it is nobody else's to read. Throws LOG_FILE. */
+export function openCapture(path: string): number {
+  const { O_WRONLY, O_CREAT, O_TRUNC, O_APPEND, O_NONBLOCK } = constants;
+  try {
+    const fd = openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NONBLOCK, 0o600);
+    if (fstatSync(fd).isFile()) return fd;
+    closeSync(fd);
+  } catch (cause) {
+    throw notWritten("the capture", path, cause, "free space or choose another file");
+  }
+  throw new AppError(
+    "LOG_FILE",
+    `cannot write the capture ${path}: it is no regular file; choose another one`,
+  );
+}
+
+function notWritten(what: string, path: string, cause: unknown, remedy: string): AppError {
+  const why = whyNotWritten(errorCode(cause));
+  return new AppError("LOG_FILE", `cannot write ${what} ${path}: ${why}; ${remedy}`, { cause });
+}
+
+function whyNotWritten(code: string): string {
+  switch (code) {
+    case "ENOSPC":
+      return "the disk is full";
+    case "EDQUOT":
+      return "the disk quota is used up";
+    case "EROFS":
+      return "the file system is read-only";
+    case "EACCES":
+      return "permission denied";
+    case "ENOENT":
+      return "its directory does not exist";
+    case "EISDIR":
+      return "it is a directory";
+    default:
+      return code;
+  }
+}
