@@ -5,6 +5,9 @@
  */
 import { afterAll, afterEach, beforeAll, expect } from "@jest/globals";
 import { buildNetwork, type Network } from "./network.ts";
+import { FAMILIES } from "./families.ts";
+import type { Running } from "./process.ts";
+import { createPayload, startDnsmasq, startNginx } from "./servers.ts";
 import { sleep, type Space } from "./space.ts";
 import type { Stage } from "./stage.ts";
 
@@ -19,20 +22,24 @@ export interface PodmanOptions {
 }
 
 /** Programs of the image that all containers have. */
-const APPLETS = "sh ip wget nslookup ping sha256sum sleep cat id env grep ls nc kill";
+const APPLETS = "sh ip wget nslookup ping sha256sum sleep cat id env grep ls nc kill echo true";
 
 /** What Podman itself leaves running, and where it keeps its state. */
 const PODMANS_PROCESS = /^process:.* catatonit -P$/;
 const PODMANS_FILE = /^file: \/run\/user\/\d+\/((containers|libpod|crun|runc|podman|networks)(\/.*)?|netns)$/;
 
-/** A machine with an ordinary user who has Podman. */
+/** A machine with an ordinary user who has Podman, and a peer with servers. */
 export class Podman {
   readonly net: Network;
   /** The user's login. */
   readonly user: Space;
+  /** SHA-256 of the peer's http://.../payload. */
+  readonly payload: string;
+  readonly #servers: Running[] = [];
 
-  constructor(net: Network, home: string) {
+  constructor(net: Network, home: string, payload: string) {
     this.net = net;
+    this.payload = payload;
     this.user = net.user.with({ HOME: home, TMPDIR: home, PODMAN_IGNORE_CGROUPSV1_WARNING: "1" });
   }
 
@@ -49,7 +56,19 @@ export class Podman {
 
   /** Waits until a container of `serve` has been started for the `times`th time. */
   async serving(name: string, times = 1): Promise<void> {
-    await this.run(`until [ $(podman logs ${name} | grep -c serving) = ${times} ]; do sleep 0.02; done`);
+    const logs = `podman logs ${name} 2>&1`;
+    await this.user.run(
+      `until [ $(${logs} | grep -c serving) = ${times} ]; do sleep 0.02; ${logs} >&2; done`,
+      {
+        seconds: 10,
+      },
+    );
+  }
+
+  /** Removes a container, whatever has happened to it. */
+  async remove(name: string): Promise<void> {
+    // Podman 5 finds out that conmon has gone when it is asked to stop it, and gives up at that once.
+    await this.run(`podman rm --force --time 0 ${name} || podman rm --force --time 0 ${name}`);
   }
 
   /** The process of a running container, as the host counts. */
@@ -65,6 +84,17 @@ export class Podman {
   /** The lines of `bucatini list` without its heading. */
   async engines(): Promise<string> {
     return this.user.run(`${this.net.stage.bucatini} list | tail -n +2`);
+  }
+
+  /** Starts a server of the host that waits on `port`; it ends with the test. */
+  async host(command: string, port: number): Promise<void> {
+    this.#servers.push(await this.net.outside.start(command, { port }));
+  }
+
+  /** Ends what `host` started, and removes all containers. */
+  async clear(): Promise<void> {
+    await Promise.all(this.#servers.splice(0).map((server) => server.kill()));
+    await this.run("podman rm --all --force --time 0");
   }
 
   /** Processes, interfaces, sockets and files that are there without a container and should not be. */
@@ -96,7 +126,7 @@ export function usePodman(
     }
   });
   afterEach(async () => {
-    await get().run("podman rm --all --force --time 0");
+    await get().clear();
     await expectNothing(get());
   });
   afterAll(() => podman?.net.end());
@@ -125,7 +155,13 @@ async function login(net: Network, options: PodmanOptions): Promise<Podman> {
     mkdir ${home}
     chown ${stage.uid}:${stage.gid} ${home}
     mount --make-rshared /`);
-  const podman = new Podman(net, home);
+  const payload = await createPayload(stage, "payload", 4 << 20);
+  await startNginx(net);
+  await startDnsmasq(
+    net.peer,
+    FAMILIES.map((family) => family.peer),
+  );
+  const podman = new Podman(net, home, payload.replace(/ .*/, ""));
   const files = {
     "containers/containers.conf": containersConf(options),
     "containers/storage.conf": '[storage]\ndriver = "overlay"\n',
@@ -175,13 +211,18 @@ const IMAGE = `
  */
 const TELL_ADDRESSES = `
   for family in 4 6,ipv6-v6only; do
-    socat TCP\${family%,*}-LISTEN:80,fork,reuseaddr\${family#?} SYSTEM:"echo tcp \\$SOCAT_PEERADDR" &
-    socat UDP\${family%,*}-RECVFROM:53,fork\${family#?} SYSTEM:"echo udp \\$SOCAT_PEERADDR" &
+    socat TCP\${family%,*}-LISTEN:80,fork,reuseaddr\${family#?} SYSTEM:"read line; echo tcp \\$SOCAT_PEERADDR" &
+    socat UDP\${family%,*}-RECVFROM:53,fork\${family#?} SYSTEM:"read line; echo udp \\$SOCAT_PEERADDR" &
   done
   until [ $(cat /proc/net/tcp* /proc/net/udp* | grep -Ec ":0050 .* 0A |:0035 .* 07 ") = 4 ]; do sleep 0.02; done
   trap "exit 0" TERM
   echo serving
   wait`;
+
+/** A container's commands that print the peer's payload's SHA-256, once over each family. */
+export const FETCHES = FAMILIES.map(
+  ({ peerHost }) => `wget -q -O - http://${peerHost}/payload | sha256sum`,
+).join("; ");
 
 /** What a container of `serve` answers to a client in `from`, with the address in short; empty when it does not. */
 export async function askAddress(
