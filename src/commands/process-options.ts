@@ -3,8 +3,10 @@ import { resolve } from "node:path";
 import { type OptionSpec, type ParsedArguments, usage } from "../config/command-line.ts";
 import { LOG_LIMIT_MIN, type ProcessOptions } from "../config/options.ts";
 import { byteCount, ValueError } from "../config/values.ts";
+import { parseIdentity } from "../runtime/accounts.ts";
 
 export const PROCESS_OPTIONS: readonly OptionSpec[] = [
+  { name: "runas", value: "USER[:GROUP]", help: "who the engine is to be, by name or number; needs root" },
   { name: "log-file", value: "PATH", help: "log there instead of in the state directory" },
   { name: "log-limit", value: "BYTES", help: "size of the log, at most; older lines go first" },
   { name: "capture", value: "FILE", help: "write all packets there, for tcpdump -r" },
@@ -26,7 +28,9 @@ export function processOptions({ values }: ParsedArguments): ProcessOptions {
   const limit = last("log-limit");
   const captureFile = last("capture");
   const seconds = last("stats");
+  const runAs = last("runas");
   return {
+    ...(runAs !== undefined && { runAs: parseIdentity(runAs) }),
     // The engine works in another directory.
     ...(logFile !== undefined && { logFile: resolve(logFile) }),
     ...(limit !== undefined && { logLimit: logLimit(limit) }),

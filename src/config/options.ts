@@ -203,6 +203,12 @@ export interface HandedInSocket {
 /** A log has room for a few long lines at least. */
 export const LOG_LIMIT_MIN = 40_960;
 
+/** A user and its only group. */
+export interface Identity {
+  uid: number;
+  gid: number;
+}
+
 /** How the engine runs as a process, beside what it does for its container. */
 export interface ProcessOptions {
   /** Absolute path; instead of engine.log in the state directory. */
@@ -213,8 +219,8 @@ export interface ProcessOptions {
   captureFile?: string;
   /** Prints statistics to stderr, at most once in so many seconds; only in the foreground. */
   statsSeconds?: number;
-  /** The user that the engine is to be, when the launcher is root. */
-  runAs?: { uid: number; gid: number };
+  /** Who the engine is to be, which takes root; absent: somebody without privilege when the launcher is root. */
+  runAs?: Identity;
 }
 
 /** Descriptors the engine is born with. */
@@ -295,8 +301,10 @@ export interface EngineOptions {
   /** Absent: no router advertisements. */
   advertise?: AdvertiseOptions;
   watch: WatchOptions;
-  /** Holds state.json, control.sock and engine.log; the engine removes it at its end. */
+  /** Holds state.json, control.sock and engine.log; the engine removes it at its end, unless it becomes `runAs`. */
   stateDirectory: string;
+  /** Who the engine becomes before it looks at anything from outside; absent: it stays who it was born as. */
+  runAs?: Identity;
   logLevel: LogLevel;
   logLimit?: number;
   /** For people: the file behind `fds.capture`. */

@@ -3,13 +3,13 @@
  * directory can reach it (directory mode 0700, socket mode 0600), and the caller's uid is checked all the same;
  * what arrives is treated as hostile: bounded, and never more than an error answer.
  */
-import { chmodSync, chownSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
-import { dirname } from "node:path";
 import { AppError } from "../base/errors.ts";
 import { validateControl } from "../config/generated/control.ts";
 import { peerUid } from "../kernel/socket.ts";
 import { isInInitialUserNamespace, overflowUid } from "../kernel/user-namespace.ts";
+import { type ControlSocket, removeControlSocket } from "./control-socket.ts";
 
 /** Longest request in characters: as many rules of ports as there may be, and then some. */
 const LINE_MAX = 2 * 1024 * 1024;
@@ -48,9 +48,7 @@ export class ControlServer {
   private readonly handlers: ControlHandlers;
   private readonly pause: () => Promise<void>;
   private readonly idleMs: number;
-  private path = "";
-  /** Us, the owner of the state directory, and root, as our user namespace numbers users. */
-  private readonly allowed = new Set([0, process.geteuid!()]);
+  private socket: ControlSocket | undefined;
 
   /**
    * @param pause lets packets have a turn between requests
@@ -64,20 +62,15 @@ export class ControlServer {
     this.server = createServer({ allowHalfOpen: true }, (client) => this.accept(client));
   }
 
-  /** Starts to listen on a path that must not exist. Rejects when that fails. */
-  listen(path: string): Promise<void> {
+  /** Starts to answer on a socket, which belongs to us from now on. Rejects when that fails. */
+  listen(socket: ControlSocket): Promise<void> {
+    this.socket = socket;
     return new Promise((resolve, reject) => {
       this.server.once("error", reject);
-      this.server.listen(path, () => {
+      this.server.listen({ fd: socket.fd }, () => {
         this.server.off("error", reject);
         // A failing accept (no descriptors left) must not end the engine.
         this.server.on("error", () => {});
-        chmodSync(path, 0o600);
-        const { uid, gid } = statSync(dirname(path));
-        // An engine inside a user namespace may be another user there.
-        if (uid !== process.geteuid!()) chownSync(path, uid, gid);
-        this.allowed.add(uid);
-        this.path = path;
         resolve();
       });
     });
@@ -86,6 +79,7 @@ export class ControlServer {
   /** Stops listening, removes the socket file, and closes clients once their answers are written. */
   close(): void {
     this.server.close();
+    if (this.socket !== undefined) removeControlSocket(this.socket);
     for (const client of this.clients.keys()) client.destroySoon();
   }
 
@@ -134,9 +128,10 @@ export class ControlServer {
    * lets in nobody else, it is root.
    */
   private mayAsk(uid: number): boolean {
-    if (this.allowed.has(uid)) return true;
+    const { allowed, path } = this.socket!;
+    if (allowed.has(uid)) return true;
     if (isInInitialUserNamespace() || uid !== overflowUid()) return false;
-    const stat = statSync(this.path, { throwIfNoEntry: false });
+    const stat = statSync(path, { throwIfNoEntry: false });
     return stat !== undefined && (stat.mode & 0o077) === 0;
   }
 

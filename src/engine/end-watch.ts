@@ -4,7 +4,7 @@ import { EPOLLIN } from "../ffi/constants.ts";
 import { check } from "../ffi/errno.ts";
 import type { Epoll } from "../kernel/epoll.ts";
 import { openNetns } from "../kernel/namespace.ts";
-import { openProcess, signalProcess } from "../kernel/process.ts";
+import { hasEnded, openProcess } from "../kernel/process.ts";
 import { openInterval, takeExpirations } from "../kernel/timer.ts";
 import { NetnsWatch } from "../kernel/watch.ts";
 
@@ -16,21 +16,26 @@ export class EndWatch {
   readonly #netns: NetnsWatch | undefined;
   readonly #timer: number = -1;
 
-  /** Registers with `epoll` under `kind`. Throws AppError when what is to be watched is gone already. */
-  constructor(options: WatchOptions, epoll: Epoll, kind: number) {
+  /** Opens what it takes to watch, with the privilege there is now. Throws AppError for what is gone already. */
+  constructor(options: WatchOptions) {
     this.#processes = options.pids.map(openProcess);
-    for (const fd of this.#processes) check(epoll.add(fd, EPOLLIN, kind, 0), "epoll_ctl");
     if (options.netnsPath === undefined) return;
     this.#netns = new NetnsWatch(openNetns(options.netnsPath));
-    let fd = this.#netns.fd;
-    if (fd < 0) fd = this.#timer = openInterval(POLL_MS);
-    check(epoll.add(fd, EPOLLIN, kind, 0), "epoll_ctl");
+    if (this.#netns.fd < 0) this.#timer = openInterval(POLL_MS);
+  }
+
+  /** Has `epoll` tell under `kind` when `isGone` should be asked. Throws SysError. */
+  register(epoll: Epoll, kind: number): void {
+    const events = this.#timer < 0 ? (this.#netns?.fd ?? -1) : this.#timer;
+    for (const fd of [...this.#processes, events]) {
+      if (fd >= 0) check(epoll.add(fd, EPOLLIN, kind, 0), "epoll_ctl");
+    }
   }
 
   /** To be asked when one of the descriptors is readable. */
   isGone(): boolean {
     if (this.#timer >= 0) takeExpirations(this.#timer);
-    if (this.#processes.some((fd) => !signalProcess(fd, 0))) return true;
+    if (this.#processes.some(hasEnded)) return true;
     return this.#netns?.isGone() ?? false;
   }
 }

@@ -4,7 +4,8 @@
  * in the engine may use the pool; asynchronous file calls and name lookups would do so.
  *
  * Capabilities belong to threads, and nobody can take away those of another one: Node's own idle threads keep what the
- * engine was born with. What they could do with it, seccomp forbids to all threads (kernel/seccomp.ts).
+ * engine was born with, unless it becomes another user (kernel/caps.ts). What they could do with it, seccomp forbids to
+ * all threads (kernel/seccomp.ts).
  */
 import * as c from "../ffi/constants.ts";
 import { check } from "../ffi/errno.ts";
@@ -51,9 +52,11 @@ export class Inside {
    * Enters the network namespace of a descriptor; afterwards the thread of the pool has no capabilities. Needs
    * CAP_SYS_ADMIN here and in the namespace's owner. Throws SysError.
    * @param fdLimit sockets of the stock have descriptors below this
+   * @param entered is called in between, while all threads have the capabilities that they were born with
    */
-  static async enter(netns: number, fdLimit = Infinity): Promise<Inside> {
+  static async enter(netns: number, fdLimit = Infinity, entered = (): void => {}): Promise<Inside> {
     check(await enterOnPool(netns), "setns", "network namespace of the container");
+    entered();
     check(await dropCapabilitiesOnPool(), "capset", "thread inside");
     return new Inside(fdLimit);
   }

@@ -5,17 +5,18 @@
  */
 import { closeSync, readFileSync, readSync, rmdirSync, rmSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { AppError } from "../base/errors.ts";
+import { AppError, errorCode } from "../base/errors.ts";
 import type { PortChangeRequest, PortsResult } from "../config/control-types.ts";
-import type { EngineOptions } from "../config/options.ts";
+import type { EngineOptions, Identity } from "../config/options.ts";
 import { CAP_NET_BIND_SERVICE, EPOLLIN } from "../ffi/constants.ts";
 import { check } from "../ffi/errno.ts";
-import { limitCapabilities } from "../kernel/caps.ts";
+import { becomeUser, limitCapabilities } from "../kernel/caps.ts";
 import { keepFromCleaners } from "../kernel/file-lock.ts";
 import { limitSystemCalls } from "../kernel/seccomp.ts";
 import { setOffloads } from "../kernel/tap.ts";
 import { createLogger, type Log } from "../log/logger.ts";
 import { type ControlHandler, ControlServer } from "./control.ts";
+import { openControlSocket } from "./control-socket.ts";
 import { EndWatch } from "./end-watch.ts";
 import { buildEngine, socketLimit, type Engine } from "./engine.ts";
 import { Inside } from "./inside.ts";
@@ -44,7 +45,13 @@ async function main(): Promise<void> {
 }
 
 async function run(options: EngineOptions, log: Log): Promise<void> {
-  const inside = await Inside.enter(options.fds.netns, socketLimit());
+  // With the privilege that there is now: for all else, whoever we become is enough.
+  const watch = new EndWatch(options.watch);
+  const controlSocket = openControlSocket(join(options.stateDirectory, "control.sock"));
+  keepFromCleaners(options.stateDirectory);
+  const inside = await Inside.enter(options.fds.netns, socketLimit(), () => {
+    if (options.runAs !== undefined) become(options.runAs);
+  });
   // All that is left: ports below 1024.
   limitCapabilities([CAP_NET_BIND_SERVICE]);
   const offloads = openLink(options, log);
@@ -61,7 +68,7 @@ async function run(options: EngineOptions, log: Log): Promise<void> {
     // The ports are free before anybody can believe that we are gone.
     ports.close();
     stack.shutdown();
-    removeState(options.stateDirectory);
+    removeState(options);
     process.exit(0);
   };
   const control = new ControlServer(
@@ -73,7 +80,7 @@ async function run(options: EngineOptions, log: Log): Promise<void> {
     ]),
     () => loop.pause(),
   );
-  const watch = new EndWatch(options.watch, epoll, EventKind.Watch);
+  watch.register(epoll, EventKind.Watch);
   const loop = new Loop(epoll, engine.host, stack, options.fds.tap, {
     watch: () => {
       if (watch.isGone()) end("the container's network namespace is gone");
@@ -89,12 +96,11 @@ async function run(options: EngineOptions, log: Log): Promise<void> {
   process.on("SIGHUP", () => {});
   process.on("uncaughtException", (err) => {
     log.error("the engine fails", { err });
-    removeState(options.stateDirectory);
+    removeState(options);
     process.exit(1);
   });
   await ports.start(options.ports.rules);
-  await control.listen(join(options.stateDirectory, "control.sock"));
-  keepFromCleaners(options.stateDirectory);
+  await control.listen(controlSocket);
   limitSystemCalls();
   announce(options.fds.ready);
   loop.start();
@@ -110,6 +116,20 @@ function startStatistics(
   const statistics = new Statistics(fds.statistics, statsSeconds, net.counters);
   check(epoll.add(statistics.timer, EPOLLIN, EventKind.Statistics, 0), "epoll_ctl", "timer");
   return statistics;
+}
+
+/** Throws USAGE. */
+function become(identity: Identity): void {
+  try {
+    becomeUser(identity);
+  } catch (cause) {
+    throw new AppError(
+      "USAGE",
+      `cannot run the engine as uid ${identity.uid}, gid ${identity.gid}: ${errorCode(cause)}; ` +
+        "in a user namespace only users who have a number there will do",
+      { cause },
+    );
+  }
 }
 
 /** Configures the TAP, if there is one; gives its TUN_F_* bits. */
@@ -135,8 +155,9 @@ function announce(ready: number): void {
   closeSync(ready);
 }
 
-/** Removes our directory, and the one around it when we were the last. */
-function removeState(directory: string): void {
+/** Removes our directory, and the one around it when we were the last. As another user we may not: see runtime/reaper.ts. */
+function removeState({ stateDirectory: directory, runAs }: EngineOptions): void {
+  if (runAs !== undefined) return;
   rmSync(directory, { recursive: true, force: true });
   try {
     rmdirSync(dirname(directory));

@@ -43,6 +43,7 @@ export const O_WRONLY = 1;
 export const O_RDWR = 2;
 export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
+export const O_PATH = 0o10000000;
 export const F_SETFD = 2;
 export const F_GETFL = 3;
 export const F_SETFL = 4;
@@ -218,6 +219,7 @@ export const DEVPTS_SUPER_MAGIC = 0x1cd1;
 
 /* linux/prctl.h, linux/securebits.h */
 export const PR_SET_DUMPABLE = 4;
+export const PR_SET_KEEPCAPS = 8;
 export const PR_CAPBSET_READ = 23;
 export const PR_CAPBSET_DROP = 24;
 export const PR_SET_NO_NEW_PRIVS = 38;
@@ -227,12 +229,15 @@ export const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 
 /* linux/capability.h */
 export const LINUX_CAPABILITY_VERSION_3 = 0x20080522;
+export const CAP_KILL = 5;
+export const CAP_SETGID = 6;
+export const CAP_SETUID = 7;
 export const CAP_NET_BIND_SERVICE = 10;
 export const CAP_NET_ADMIN = 12;
 export const CAP_SYS_ADMIN = 21;
 
 /* asm-generic/unistd.h, asm/unistd_64.h: numbers since Linux 5.1 are the same everywhere */
-export const SYS_PIDFD_SEND_SIGNAL = 424;
 export const SYS_PIDFD_OPEN = 434;
+export const SYS_PIDFD_GETFD = 438;
 /** Older, so each machine has its own. */
 export const SYS_SECCOMP: number = process.arch === "x64" ? 317 : 277;

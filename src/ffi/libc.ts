@@ -2,7 +2,7 @@
  * The C functions we call, except those for sockets (libc-socket.ts), grouped by manual page. Each returns what
  * C returns, or the negative errno. Memory is named by its address; it must be pinned (memory.ts).
  */
-import { SYS_PIDFD_OPEN, SYS_PIDFD_SEND_SIGNAL, SYS_SECCOMP } from "./constants.ts";
+import { SYS_PIDFD_GETFD, SYS_PIDFD_OPEN, SYS_SECCOMP } from "./constants.ts";
 import { declare, errno } from "./library.ts";
 
 const cRead = declare("intptr_t read(int fd, uintptr_t buffer, size_t count)");
@@ -218,9 +218,9 @@ export function pidfdOpen(pid: number, flags: number): number {
   const result = cSyscall(SYS_PIDFD_OPEN, pid, flags, 0, 0);
   return result < 0 ? -errno[0] : result;
 }
-/** pidfd_send_signal(2) */
-export function pidfdSendSignal(pidfd: number, signal: number): number {
-  const result = cSyscall(SYS_PIDFD_SEND_SIGNAL, pidfd, signal, 0, 0);
+/** pidfd_getfd(2): always close-on-exec. */
+export function pidfdGetfd(pidfd: number, fd: number): number {
+  const result = cSyscall(SYS_PIDFD_GETFD, pidfd, fd, 0, 0);
   return result < 0 ? -errno[0] : result;
 }
 /** seccomp(2) */

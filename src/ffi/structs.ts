@@ -16,6 +16,8 @@ export const sockaddrIn6 = struct("sockaddr_in6", 28, {
   address: 16,
   scope: "u32",
 });
+/** unix(7) */
+export const sockaddrUn = struct("sockaddr_un", 110, { family: "u16", path: 108 });
 /** epoll_event(3type); packed on x86-64 only. @see linux/eventpoll.h */
 export const epollEvent =
   process.arch === "x64"

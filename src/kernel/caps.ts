@@ -14,6 +14,10 @@ type CapabilitySet = bigint;
 
 /** What an engine is born with: to enter the container's network namespace, and ports below 1024. */
 export const ENGINE_CAPABILITIES: readonly number[] = [c.CAP_SYS_ADMIN, c.CAP_NET_BIND_SERVICE];
+/** What it takes to become another user besides. */
+export const IDENTITY_CAPABILITIES: readonly number[] = [c.CAP_SETUID, c.CAP_SETGID];
+/** What it takes to end an engine that is another user. */
+export const SIGNAL_CAPABILITIES: readonly number[] = [c.CAP_KILL];
 
 /** Where in `scratch` the two data words of capget(2) lie. */
 const DATA_AT = capHeader.size;
@@ -26,26 +30,42 @@ export function hasCapability(capability: number): boolean {
 
 /**
  * Gives up all capabilities but those named, for this thread and for every program it starts, which has those that are
- * left, whoever runs it. The bounding set needs CAP_SETPCAP and is left alone without it. Throws SysError.
+ * to be passed on and are left, whoever runs it. The bounding set, of which then nothing is needed any more, takes
+ * CAP_SETPCAP and is left alone without it. Throws SysError.
+ * @param keep more for this thread alone
  */
-export function limitCapabilities(keep: readonly number[]): void {
+export function limitCapabilities(pass: readonly number[], keep: readonly number[] = []): void {
+  check(prctl(c.PR_CAP_AMBIENT, c.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "prctl PR_CAP_AMBIENT");
+  readSets();
+  const permitted = readSet(capData.permitted);
+  const passed = permitted & setOf(pass);
+  writeSet(capData.inheritable, passed);
+  check(capset(scratch.address, scratch.address + DATA_AT), "capset");
   for (let capability = 0; prctl(c.PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++) {
-    if (keep.includes(capability)) continue;
     const result = prctl(c.PR_CAPBSET_DROP, capability, 0, 0, 0);
     if (result !== -c.EPERM) check(result, "prctl PR_CAPBSET_DROP");
   }
-  check(prctl(c.PR_CAP_AMBIENT, c.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "prctl PR_CAP_AMBIENT");
-  readSets();
-  const wanted = keep.reduce((set, capability) => set | (1n << BigInt(capability)), 0n);
-  const left = readSet(capData.permitted) & wanted;
+  const left = permitted & setOf([...pass, ...keep]);
   writeSet(capData.permitted, left);
   writeSet(capData.effective, left);
-  writeSet(capData.inheritable, left);
   check(capset(scratch.address, scratch.address + DATA_AT), "capset");
-  for (const capability of keep) {
-    if (((left >> BigInt(capability)) & 1n) === 0n) continue;
+  for (const capability of pass) {
+    if ((passed & setOf([capability])) === 0n) continue;
     check(prctl(c.PR_CAP_AMBIENT, c.PR_CAP_AMBIENT_RAISE, capability, 0, 0), "prctl PR_CAP_AMBIENT");
   }
+}
+
+/**
+ * Becomes another user for good, without supplementary groups. libc does this to every thread of the process, all of
+ * which need CAP_SETUID and CAP_SETGID, and the kernel takes all capabilities from those that were root; only this
+ * thread keeps what it had, for `limitCapabilities` to choose from. Throws what Node.js throws.
+ * @see capabilities(7), "Effect of user ID changes on capabilities"; nptl(7)
+ */
+export function becomeUser({ uid, gid }: { uid: number; gid: number }): void {
+  check(prctl(c.PR_SET_KEEPCAPS, 1, 0, 0, 0), "prctl PR_SET_KEEPCAPS");
+  process.setgroups!([]);
+  process.setgid!(gid);
+  process.setuid!(uid);
 }
 
 /** Gives up all capabilities of the pool's thread, where the pool has one thread: 0 or -errno. */
@@ -78,6 +98,9 @@ function readSet(field: number): CapabilitySet {
   const high = scratch.view.getUint32(DATA_AT + capData.size + field, true);
   return (BigInt(high) << 32n) | BigInt(low);
 }
+
+const setOf = (capabilities: readonly number[]): CapabilitySet =>
+  capabilities.reduce((set, capability) => set | (1n << BigInt(capability)), 0n);
 
 function writeSet(field: number, set: CapabilitySet): void {
   scratch.view.setUint32(DATA_AT + field, Number(set & 0xffffffffn), true);

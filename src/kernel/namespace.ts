@@ -117,7 +117,7 @@ async function openIn(netns: Netns, make: () => Promise<number>): Promise<number
 export const enterOnPool = (netns: number): Promise<number> => setnsOnPool(netns, c.CLONE_NEWNET);
 
 /** The network namespace of a socket or an open TUN_PATH; undefined when we have no CAP_NET_ADMIN there. */
-function netnsOf(fd: number): NamespaceId | undefined {
+export function netnsOf(fd: number): NamespaceId | undefined {
   const netns = ioctl(fd, c.SIOCGSKNS, 0);
   if (netns === -c.EPERM) return undefined;
   const id = namespaceId(check(netns, "ioctl SIOCGSKNS"));

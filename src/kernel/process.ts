@@ -1,9 +1,9 @@
-/** Other processes, held by a descriptor so that a number used again is never taken for them. */
+/** Other processes, held by a descriptor so that a number used again is never taken for them, and pipes to them. */
 import { readFileSync } from "node:fs";
 import { AppError } from "../base/errors.ts";
-import { EMFILE, EPOLLIN, ESRCH } from "../ffi/constants.ts";
+import { EMFILE, EPOLLIN, ESRCH, O_CLOEXEC } from "../ffi/constants.ts";
 import { check } from "../ffi/errno.ts";
-import { close, pidfdOpen, pidfdSendSignal, poll } from "../ffi/libc.ts";
+import { close, pidfdGetfd, pidfdOpen, pipe2, poll } from "../ffi/libc.ts";
 import { scratch } from "../ffi/memory.ts";
 import { pollfd } from "../ffi/structs.ts";
 
@@ -14,15 +14,22 @@ export function openProcess(pid: number): number {
   return check(fd, "pidfd_open", String(pid));
 }
 
-/**
- * Sends a signal; 0 only asks whether the process is there.
- * @returns false when it has ended. Throws SysError when that is not permitted.
- */
-export function signalProcess(pidfd: number, signal: number): boolean {
-  // A zombie takes signals too, for as long as its parent does not look.
-  if (hasEnded(pidfd)) return false;
-  const result = pidfdSendSignal(pidfd, signal);
-  return result !== -ESRCH && check(result, "pidfd_send_signal") === 0;
+/** Tells whether the process has ended; takes no permission. Throws SysError. */
+export function hasEnded(pidfd: number): boolean {
+  scratch.view.setInt32(pollfd.fd, pidfd, true);
+  // POLLIN and EPOLLIN are the same bit.
+  scratch.view.setUint16(pollfd.events, EPOLLIN, true);
+  return check(poll(scratch.address, 1, 0), "poll") > 0;
+}
+
+/** The same open file as a descriptor of another process, which takes the right to trace it. Throws SysError. */
+export const takeDescriptor = (pidfd: number, fd: number): number =>
+  check(pidfdGetfd(pidfd, fd), "pidfd_getfd", String(fd));
+
+/** A pipe that no program inherits unless it is given to it. Throws SysError. */
+export function openPipe(): { read: number; write: number } {
+  check(pipe2(scratch.address, O_CLOEXEC), "pipe2");
+  return { read: scratch.view.getInt32(0, true), write: scratch.view.getInt32(4, true) };
 }
 
 /** Descriptors that this process may have open (RLIMIT_NOFILE), Infinity without a limit. */
@@ -39,11 +46,4 @@ export function belowLimit(fd: number, limit: number): number {
   if (fd < limit) return fd;
   close(fd);
   return -EMFILE;
-}
-
-function hasEnded(pidfd: number): boolean {
-  scratch.view.setInt32(pollfd.fd, pidfd, true);
-  // POLLIN and EPOLLIN are the same bit.
-  scratch.view.setUint16(pollfd.events, EPOLLIN, true);
-  return check(poll(scratch.address, 1, 0), "poll") > 0;
 }

@@ -85,6 +85,15 @@ export function localAddress(fd: number, words: Uint32Array, at: number): number
   return result < 0 ? result : readSockaddr(scratch.view, 0, words, at);
 }
 
+/** What a socket of TCP or UDP is bound to; undefined for any other descriptor, and without a port. */
+export function boundTo(fd: number): { protocol: number; words: Uint32Array; port: number } | undefined {
+  const protocol = getOption(fd, c.SOL_SOCKET, c.SO_PROTOCOL);
+  if (protocol !== c.IPPROTO_TCP && protocol !== c.IPPROTO_UDP) return undefined;
+  const words = new Uint32Array(4);
+  const port = localAddress(fd, words, 0);
+  return port > 0 ? { protocol, words, port } : undefined;
+}
+
 /**
  * Takes a connection from a listening socket, non-blocking, with the options that its listener has (kernel/listen.ts).
  * Stores the peer's address and, in the word behind it, the port.

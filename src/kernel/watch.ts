@@ -1,11 +1,11 @@
 /** Whether the network namespace at a path is still there. We hold it open, so nothing else would tell. */
-import { statfsSync, statSync } from "node:fs";
-import { dirname } from "node:path";
+import { openSync, statfsSync, statSync } from "node:fs";
+import { basename, dirname } from "node:path";
 import { errorCode } from "../base/errors.ts";
 import * as c from "../ffi/constants.ts";
 import { close, inotifyAddWatch, inotifyInit1, read } from "../ffi/libc.ts";
 import { scratch } from "../ffi/memory.ts";
-import type { Netns } from "./namespace.ts";
+import type { NamespaceId, Netns } from "./namespace.ts";
 
 /** File systems of the kernel itself, in which inotify(7) reports nothing. */
 const SILENT = [c.PROC_SUPER_MAGIC, c.SYSFS_MAGIC, c.DEVPTS_SUPER_MAGIC];
@@ -15,11 +15,18 @@ const NAME_CHANGES =
 export class NetnsWatch {
   /** Readable when `isGone` should be asked. -1 where nothing reports changes: then ask every second. */
   readonly fd: number;
-  readonly #netns: Pick<Netns, "id" | "path">;
+  readonly #directory: number;
+  /** Through the open directory: the engine may become somebody who cannot get there any more. */
+  readonly #path: string;
+  readonly #id: NamespaceId;
 
-  constructor(netns: Pick<Netns, "id" | "path">) {
-    this.#netns = netns;
-    this.fd = watchDirectory(dirname(netns.path));
+  /** Throws what node:fs throws. */
+  constructor({ id, path }: Pick<Netns, "id" | "path">) {
+    this.#id = id;
+    this.#directory = openSync(dirname(path), c.O_PATH);
+    const directory = `/proc/self/fd/${this.#directory}`;
+    this.#path = `${directory}/${basename(path)}`;
+    this.fd = watchDirectory(directory);
   }
 
   /** Tells whether the path no longer leads to the namespace; takes what made `fd` readable. */
@@ -27,8 +34,8 @@ export class NetnsWatch {
     // What happened in the directory does not matter, only what is there now.
     while (this.fd >= 0 && read(this.fd, scratch.address, scratch.bytes.length) > 0);
     try {
-      const { dev, ino } = statSync(this.#netns.path);
-      return `${dev}:${ino}` !== this.#netns.id;
+      const { dev, ino } = statSync(this.#path);
+      return `${dev}:${ino}` !== this.#id;
     } catch (error) {
       // A path that we may not see any more may still be there.
       return errorCode(error) !== "EACCES";
@@ -37,6 +44,7 @@ export class NetnsWatch {
 
   close(): void {
     if (this.fd >= 0) close(this.fd);
+    close(this.#directory);
   }
 }
 

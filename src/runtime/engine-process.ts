@@ -1,13 +1,20 @@
 /** Starts the engine: a process of its own session that outlives the launcher. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { closeSync, readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { AppError, appErrorFrom, errorCode } from "../base/errors.ts";
 import type { EngineFds, EngineOptions } from "../config/options.ts";
 import { childPipe } from "./child-pipe.ts";
-import { ENGINE_CAPABILITIES, forbidNewPrivileges, limitCapabilities } from "../kernel/caps.ts";
+import {
+  ENGINE_CAPABILITIES,
+  forbidNewPrivileges,
+  IDENTITY_CAPABILITIES,
+  limitCapabilities,
+  SIGNAL_CAPABILITIES,
+} from "../kernel/caps.ts";
 import { numbered } from "./handed-in.ts";
 import { installedFile } from "./installation.ts";
+import { startReaper } from "./reaper.ts";
 
 /** Numbers that the engine's descriptors have there; 3 brings its options, up to end of file. */
 const FDS = {
@@ -31,6 +38,8 @@ const NODE_OPTIONS = ["--max-semi-space-size=1", "--v8-pool-size=1", "--stack-tr
  */
 const ENVIRONMENT = {
   UV_THREADPOOL_SIZE: "1",
+  // Its threads in the kernel would stay who they were when the engine becomes another user.
+  UV_USE_IO_URING: "0",
   MALLOC_MMAP_THRESHOLD_: "65536",
   MALLOC_TRIM_THRESHOLD_: "65536",
 };
@@ -60,8 +69,11 @@ export async function startEngine<Recorded>(
   record: (pid: number) => Recorded,
 ): Promise<Recorded> {
   // Everything else that takes privilege is done. The engine inherits this and cannot regain more.
-  limitCapabilities(ENGINE_CAPABILITIES);
+  const { runAs, stateDirectory } = options;
+  const capabilities = [...ENGINE_CAPABILITIES, ...(runAs === undefined ? [] : IDENTITY_CAPABILITIES)];
+  limitCapabilities(capabilities, SIGNAL_CAPABILITIES);
   forbidNewPrivileges();
+  const ending = runAs === undefined ? [] : [startReaper(stateDirectory)];
   const { hostNetlink, containerNetlink, netns, log, listeners } = resources;
   const own = ["ignore", "ignore", resources.errors, "pipe"] as const;
   const inside = [orNothing(resources.tap), hostNetlink, containerNetlink, netns] as const;
@@ -72,8 +84,9 @@ export async function startEngine<Recorded>(
     cwd: "/",
     env: ENVIRONMENT,
     detached: !foreground,
-    stdio: [...own, ...inside, "pipe", ...outputs, ...given],
+    stdio: [...own, ...inside, "pipe", ...outputs, ...given, ...ending],
   });
+  ending.forEach(closeSync);
   try {
     const document: EngineOptions = { ...options, fds: descriptors(resources) };
     const input = childPipe(child, OPTIONS_FD);
@@ -81,7 +94,7 @@ export async function startEngine<Recorded>(
     // An engine that dies early is reported by the end of `output`.
     input.on("error", () => {});
     input.end(JSON.stringify(document));
-    await ready(child, output, options.stateDirectory);
+    await ready(child, output, stateDirectory);
     const recorded = record(child.pid!);
     await new Promise<void>((resolve) => output.end("recorded\n", resolve));
     input.destroy();

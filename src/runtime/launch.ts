@@ -28,6 +28,7 @@ import { Cleanup } from "./cleanup.ts";
 import { type ConfiguredNetns, configureNetns } from "./configure-netns.ts";
 import { type EngineResources, startEngine } from "./engine-process.ts";
 import { openCapture, openLimitedLog, openLog } from "./output-files.ts";
+import { engineIdentity } from "./identity.ts";
 import { startTime } from "./process-info.ts";
 import { writeState, type EngineState, type FoundEngine } from "./state-directory.ts";
 import { readResolvConf } from "./resolv-conf.ts";
@@ -198,6 +199,7 @@ function engineOptions(
 ): Omit<EngineOptions, "fds"> {
   const { network, engine, watch, process: options } = request;
   const { logLimit, captureFile, statsSeconds } = options;
+  const runAs = engineIdentity(options.runAs);
   return {
     id: engine.state.id,
     plan,
@@ -208,6 +210,7 @@ function engineOptions(
     ...(network.bandwidth !== undefined && { bandwidth: network.bandwidth }),
     watch,
     stateDirectory: engine.directory,
+    ...(runAs !== undefined && { runAs }),
     logLevel: network.logLevel,
     ...(logLimit !== undefined && { logLimit }),
     ...(captureFile !== undefined && { captureFile }),

@@ -28,6 +28,8 @@ export async function claimAfterLeaving(
       );
       // oxlint-disable-next-line no-await-in-loop
       if ((await Promise.all(others.map(answers))).includes(true)) throw error;
+      // oxlint-disable-next-line no-await-in-loop
+      await Promise.all(others.map(stopEngine));
     }
   }
 }

@@ -13,7 +13,7 @@ test("only the named capability is left, here and in programs started later", as
     CapInh: NET_ADMIN,
     CapPrm: NET_ADMIN,
     CapEff: NET_ADMIN,
-    CapBnd: NET_ADMIN,
+    CapBnd: "0000000000000000",
     CapAmb: NET_ADMIN,
     NoNewPrivs: "1",
   };

@@ -5,7 +5,7 @@ import type { Address } from "../../forward/address-rules.ts";
 import { describeListeners, type PortRule } from "../../forward/port-rule.ts";
 import { Pif } from "../../flow/state.ts";
 import type { Families } from "../../forward/port-rules.ts";
-import { boundDevice, getOption, localAddress } from "../../kernel/socket.ts";
+import { boundDevice, boundTo, getOption } from "../../kernel/socket.ts";
 
 /** A descriptor that we were born with, and what it is called (LISTEN_FDNAMES). */
 export interface HandedInSocket {
@@ -25,11 +25,9 @@ export interface HandedIn extends HandedInSocket {
 /** Looks at a socket; undefined when it is no bound socket of TCP or UDP. */
 export function inspectHandedIn(socket: HandedInSocket): HandedIn | undefined {
   const { fd } = socket;
-  const protocol = getOption(fd, c.SOL_SOCKET, c.SO_PROTOCOL);
-  if (protocol !== c.IPPROTO_TCP && protocol !== c.IPPROTO_UDP) return undefined;
-  const words = new Uint32Array(4);
-  const port = localAddress(fd, words, 0);
-  if (port <= 0) return undefined;
+  const bound = boundTo(fd);
+  if (bound === undefined) return undefined;
+  const { protocol, words, port } = bound;
   const isDual = !isIpv4(words) && isUnspecified(words) && getOption(fd, c.IPPROTO_IPV6, c.IPV6_V6ONLY) === 0;
   return { ...socket, protocol, port, address: isDual ? undefined : words, device: boundDevice(fd) };
 }

@@ -8,6 +8,7 @@ import { setImmediate } from "node:timers/promises";
 import { AppError } from "../../../src/base/errors.ts";
 import { PORT_RULES_MAX, type PortRuleOptions } from "../../../src/config/options.ts";
 import { ControlServer } from "../../../src/engine/control.ts";
+import { openControlSocket } from "../../../src/engine/control-socket.ts";
 import { requestEngine } from "../../../src/runtime/control-client.ts";
 import type { EngineState } from "../../../src/runtime/state-directory.ts";
 
@@ -44,7 +45,7 @@ beforeEach(() => restart());
 async function restart(idleMs?: number): Promise<void> {
   directory = mkdtempSync(join(tmpdir(), "bucatini-test-"));
   server = new ControlServer(handlers, setImmediate, idleMs);
-  await server.listen(join(directory, "control.sock"));
+  await server.listen(openControlSocket(join(directory, "control.sock")));
 }
 
 afterEach(() => {
