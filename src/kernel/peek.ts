@@ -125,7 +125,7 @@ const hasEnded = (state: number): boolean =>
   state === TCP_CLOSE;
 
 /** Asks the kernel, with a socket of that family, whether it keeps the position. */
-function hasPeekOffset(v6: boolean): boolean {
+export function hasPeekOffset(v6: boolean): boolean {
   const fd = openTcp(v6);
   if (fd < 0) return false;
   const result = setOption(fd, c.SOL_SOCKET, c.SO_PEEK_OFF, 0);

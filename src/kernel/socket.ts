@@ -2,7 +2,7 @@
  * Sockets of the outside world: opening, addresses, options. Results are non-negative or a negative errno. An
  * address is four big-endian words at an index into a Uint32Array, IPv4 mapped into IPv6; ports are numbers.
  */
-import { isIpv4, isLinkLocal, isMulticast, isUnspecified } from "../base/address.ts";
+import { ipv4Words, isIpv4, isLinkLocal, isMulticast, isUnspecified } from "../base/address.ts";
 import * as c from "../ffi/constants.ts";
 import { check } from "../ffi/errno.ts";
 import { close } from "../ffi/libc.ts";
@@ -16,6 +16,7 @@ const FLAGS = c.SOCK_NONBLOCK | c.SOCK_CLOEXEC;
 const RENO = new TextEncoder().encode("reno");
 /** TCP_CA_NAME_MAX in net/tcp.h. */
 const CONGESTION_NAME = 16;
+const ANY_4 = ipv4Words(0);
 /** Congestion controls that pace nothing: what nearly all systems use. */
 const UNPACED = ["cubic", "reno"];
 
@@ -60,6 +61,14 @@ function withErrorQueue(fd: number, v6: boolean): number {
   if (result >= 0) return fd;
   close(fd);
   return result;
+}
+
+/** Whether this process may listen on a port, as it was asked for with a socket that is closed again. */
+export function mayListen(port: number): boolean {
+  const fd = check(openTcp(false), "socket");
+  const result = bind(fd, ANY_4, 0, port, 0);
+  close(fd);
+  return result !== -c.EACCES;
 }
 
 /**

@@ -82,6 +82,12 @@ export function setOffloads(fd: number): number {
   return OFFLOADS.find((bits) => ioctl(fd, c.TUNSETOFFLOAD, bits) >= 0) ?? 0;
 }
 
+/** Which segments the kernel cuts, of a TAP device with such offloads (TUN_F_* bits). */
+export const hasSegmentationOffload = (offloads: number): { tcp: boolean; udp: boolean } => ({
+  tcp: (offloads & TCP_BOTH) === TCP_BOTH,
+  udp: (offloads & c.TUN_F_USO4) !== 0,
+});
+
 function whyNotOpened(errno: number): string {
   switch (errno) {
     case c.ENOENT:

@@ -1,5 +1,4 @@
 import { expect, test } from "@jest/globals";
-import { checkTun } from "../../../src/commands/check-tun.ts";
 import { findEngine } from "../../../src/commands/find-engine.ts";
 import {
   attachRequest,
@@ -127,10 +126,4 @@ test("every command has a name of its own, and every option a help text", () => 
     expect(new Set(options.map(({ name }) => name)).size).toBe(options.length);
     for (const { help } of options) expect(help).not.toBe("");
   }
-});
-
-test("a machine without TUN is told what to do", () => {
-  expect(() => checkTun("/nonexistent/tun")).toThrow(
-    'it does not exist; load the module with "modprobe tun" as root',
-  );
 });

@@ -1,0 +1,15 @@
+/** `bucatini doctor`: whether containers can be connected on this machine, and who would find us. */
+import { type ParsedArguments, usage } from "../config/command-line.ts";
+import { callerFindings } from "../runtime/caller-findings.ts";
+import { machineFindings } from "../runtime/machine-findings.ts";
+import { print, table } from "./output.ts";
+
+/** Gives the exit status: 1 when containers cannot be connected. Throws USAGE. */
+export function doctor({ values, rest }: ParsedArguments): number {
+  if (rest.length > 0) throw usage(`doctor takes no arguments, not ${rest.join(" ")}`);
+  const findings = [...machineFindings(), ...callerFindings(process.env)];
+  const usable = findings.every(({ level }) => level !== "problem");
+  if (values.has("json")) print(JSON.stringify({ usable, findings }, null, 2));
+  else print(table(findings.map(({ level, check, text }) => [level, check, text])));
+  return usable ? 0 : 1;
+}

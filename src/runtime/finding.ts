@@ -1,0 +1,12 @@
+/** What a look at this machine gives. */
+
+/** "unused": it could be set up and is not; "problem": containers cannot be connected. */
+export type Level = "ok" | "unused" | "warning" | "problem";
+
+export interface Finding {
+  /** What was looked at, in a few words; the same in every run. */
+  check: string;
+  level: Level;
+  /** What was found, and, unless all is well, what to do. */
+  text: string;
+}
