@@ -33,12 +33,14 @@ const BUILD = join(ROOT, `node_modules/.dist-${process.pid}`);
 /** What is started by name, by its place in dist/. What they have in common lies in dist/lib, and is loaded when needed. */
 const EXECUTABLES = {
   "bin/bucatini": "src/main.ts",
+  "bin/pasta": "src/pasta-main.ts",
   "cni/bucatini": "plugin/main.ts",
   "hooks/bucatini-oci-hook": "hooks/main.ts",
 };
 /** What executables start. Each is one file, with nothing in it that it does not need: the engine's stays in memory. */
 const PROGRAMS = {
   "lib/launcher.cjs": "src/runtime/launcher-main.ts",
+  "lib/probe.cjs": "src/runtime/probe-main.ts",
   "lib/tour-inside.cjs": "src/commands/tour-inside.ts",
   "lib/engine.cjs": "src/engine/main.ts",
 };

@@ -18,6 +18,8 @@ export const EXIT_CODES = {
   PORT_IN_USE: 14,
   PORT_FORBIDDEN: 15,
   PORT_LIMIT: 16,
+  FILE: 17,
+  NO_COMMAND: 127,
 } as const;
 export type ErrorCode = keyof typeof EXIT_CODES;
 

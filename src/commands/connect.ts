@@ -3,7 +3,7 @@ import { closeSync } from "node:fs";
 import { basename } from "node:path";
 import { isEngineId } from "../config/engine-id.ts";
 import { VERSION } from "../config/generated/version.ts";
-import type { WatchOptions } from "../config/options.ts";
+import type { NetworkOptions, WatchOptions } from "../config/options.ts";
 import { keepDescriptorsFromPrograms } from "../kernel/close-on-exec.ts";
 import type { Netns } from "../kernel/namespace.ts";
 import { launchEngine } from "../runtime/attach-engine.ts";
@@ -14,7 +14,7 @@ import { handedInSockets } from "../runtime/handed-in.ts";
 import { claimAfterLeaving } from "../runtime/leaving-engines.ts";
 import { removeStateDirectory, type EngineTarget } from "../runtime/state-directory.ts";
 import { netnsPath, openPathTarget, openProcessTarget } from "../runtime/target.ts";
-import { checkTun } from "./check-tun.ts";
+import { checkTun } from "../runtime/check-tun.ts";
 import type { AttachRequest } from "./options.ts";
 import { tell } from "./output.ts";
 import { endOnSignals } from "./signals.ts";
@@ -34,31 +34,37 @@ interface Named {
  * ended in any case. Throws AppError or what `use` throws.
  *
  * @param dnsForward addresses inside that forward DNS
+ * @param complete called once nobody else can connect the namespace: gives the options in force, and adds what it
+ *   makes to the clean-up
  */
 export async function connect<Result>(
   asked: AttachRequest,
   dnsForward: readonly string[],
   use: (directory: string, launched: Launched) => Result | Promise<Result>,
+  complete?: (cleanup: Cleanup) => Promise<NetworkOptions>,
 ): Promise<Result> {
-  const { network, process: processOptions, name, foreground } = asked;
-  if (!network.ports.spliceOnly) checkTun();
+  const { process: processOptions, name, foreground, attachment, signalStatus } = asked;
+  if (!asked.network.ports.spliceOnly) checkTun();
   keepDescriptorsFromPrograms();
   const cleanup = new Cleanup();
-  const stopListening = endOnSignals(cleanup);
+  const endStatus = signalStatus === undefined ? [] : [() => signalStatus];
+  const stopListening = endOnSignals(cleanup, ...endStatus);
   try {
     const { netns, target, watch, id } =
       "pid" in asked.target ? ofProcess(asked.target.pid) : ofPath(asked.target.netns);
     cleanup.add(`close ${netns.path}`, () => closeSync(netns.fd));
-    const engine = await claimAfterLeaving(VERSION, name ?? id, name !== undefined, target);
+    const engine = await claimAfterLeaving(VERSION, name ?? id, name !== undefined, target, attachment);
     const { directory } = engine;
     cleanup.add(`remove ${directory}`, () => removeStateDirectory(directory));
-    if (foreground) watch.pids.push(process.pid);
+    const network = (await complete?.(cleanup)) ?? asked.network;
+    const wanted = asked.staysBehind === true ? { pids: [] } : watch;
+    if (foreground) wanted.pids.push(process.pid);
     const request = {
       engine,
       network,
-      listeners: handedInSockets(),
+      listeners: [...handedInSockets(), ...(asked.listeners ?? [])],
       dnsForward,
-      watch,
+      watch: wanted,
       foreground,
       process: processOptions,
     };

@@ -14,7 +14,7 @@ export function help(name: string | undefined, commands: readonly Command[]): nu
   const command = commands.find((each) => each.name === name);
   if (command === undefined) throw usage(`there is no command ${name}`);
   print(`bucatini ${command.name} ${command.synopsis}\n\n${command.help}`);
-  if (command.options.length > 0) print(`\n${table(command.options.map(row))}`);
+  if (command.options.length > 0) print(`\n${table(command.options.map(optionRow))}`);
   if (command.options.some(({ value }) => value === "SPEC")) print(`\n${PORT_SPEC}`);
   return 0;
 }
@@ -29,7 +29,8 @@ const PORT_SPEC = `SPEC is one of these, or several with commas between; README.
   none                        nothing
   ADDR/80, %INTERFACE/80      in front: where the host listens (-t, -u)`;
 
-function row({ name, short, value, repeatable, help: text }: OptionSpec): string[] {
+/** The words of one option, as columns. */
+export function optionRow({ name, short, value, repeatable, help: text }: OptionSpec): string[] {
   const letter = short === undefined ? "" : `-${short}, `;
   const dots = repeatable === true ? "..." : "";
   return [`  ${letter}--${name}${value === undefined ? "" : ` ${value}`}${dots}`, text];

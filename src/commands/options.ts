@@ -4,9 +4,11 @@ import { type OptionSpec, type ParsedArguments, usage } from "../config/command-
 import { isEngineId } from "../config/engine-id.ts";
 import { NETWORK_OPTIONS, networkOptions } from "../config/from-cli.ts";
 import { PORT_ACTIONS, type PortAction } from "../config/control-types.ts";
-import type { NetworkOptions, PortRuleOptions, ProcessOptions } from "../config/options.ts";
+import type { HandedInSocket, NetworkOptions, PortRuleOptions, ProcessOptions } from "../config/options.ts";
 import { PORT_RULE_OPTIONS, portRules } from "../config/port-options.ts";
+import type { NewNamespaces } from "../runtime/container.ts";
 import { ephemeralPorts } from "../runtime/ephemeral-ports.ts";
+import type { EngineAttachment } from "../runtime/state-directory.ts";
 import { PROCESS_OPTIONS, processOptions, STATS_OPTION } from "./process-options.ts";
 
 const START_OPTIONS: readonly OptionSpec[] = [
@@ -29,12 +31,31 @@ export const ATTACH_OPTIONS: readonly OptionSpec[] = [
   ...NETWORK_OPTIONS,
 ];
 
+/** What a container runtime says in other ways, or what is for people only. */
+const FOR_PEOPLE = ["name", "netns", "userns", "foreground", "stats"];
+
 /** Those that a container's annotations may have. */
-export const HOOK_OPTIONS: readonly OptionSpec[] = [...PROCESS_OPTIONS, ...NETWORK_OPTIONS];
+export const HOOK_OPTIONS: readonly OptionSpec[] = [
+  ...ATTACH_OPTIONS.filter(({ name }) => !FOR_PEOPLE.includes(name)),
+  { name: "resolv-conf", help: "write /etc/resolv.conf into the container's root file system" },
+];
 
 export const REPORT_OPTIONS: readonly OptionSpec[] = [{ name: "json", help: "as JSON" }];
 
 export const PORTS_OPTIONS: readonly OptionSpec[] = [...REPORT_OPTIONS, ...PORT_RULE_OPTIONS];
+
+export const INSTALL_HOOK_OPTIONS: readonly OptionSpec[] = [
+  { name: "cdi", help: "a CDI specification, for --device, instead of a description for hooks.d" },
+  { name: "dir", value: "DIR", help: "where to, instead of the directory that is read by default" },
+  {
+    name: "annotation",
+    value: "KEY=VALUE",
+    help: "for containers with this annotation, not org.bucatini=true",
+  },
+  { name: "always", help: "for all containers but those with the annotation org.bucatini=false" },
+  { name: "print", help: "print what would be written, and write nothing" },
+  { name: "uninstall", help: "remove what was written" },
+];
 
 export const TOUR_OPTIONS: readonly OptionSpec[] = NETWORK_OPTIONS.filter(({ name }) => name === "log-level");
 
@@ -48,13 +69,24 @@ interface StartRequest {
 export interface RunRequest extends StartRequest {
   command: readonly string[];
   hostname: string;
+  /** The resolvers inside are the addresses that forward DNS; else the host's resolv.conf stays. */
+  ownResolvConf: boolean;
+  namespaces: NewNamespaces;
 }
 
 export interface AttachRequest extends StartRequest {
   /** A process id, or the name or path of a network namespace. */
   target: { pid: number } | { netns: string };
   userNamespace?: string;
+  /** Sockets for the engine beside those that we were started with. */
+  listeners?: readonly HandedInSocket[];
+  /** What the engine is for, where a runtime manages networks. */
+  attachment?: EngineAttachment;
   foreground: boolean;
+  /** The engine stays when what it serves goes away. */
+  staysBehind?: boolean;
+  /** Status of a command in the foreground that a signal ends; absent: 128 + signal. */
+  signalStatus?: number;
 }
 
 export interface PortsRequest {
@@ -72,23 +104,33 @@ const HOSTNAME =
 
 /** Throws USAGE. */
 export function runRequest(parsed: ParsedArguments): RunRequest {
-  const hostname = parsed.values.get("hostname")?.at(-1) ?? DEFAULT_HOSTNAME;
-  if (!HOSTNAME.test(hostname)) {
-    throw usage(`--hostname ${hostname}: a host name has letters, digits, dashes and dots, 64 at most`);
-  }
   return {
     ...startRequest(parsed),
-    command: parsed.rest.length > 0 ? parsed.rest : shellCommand(process.env["SHELL"] || "/bin/sh"),
-    hostname,
+    command: commandOrShell(parsed.rest),
+    hostname: hostName(parsed.values.get("hostname")?.at(-1) ?? DEFAULT_HOSTNAME),
+    ownResolvConf: true,
+    namespaces: { user: true, pid: true },
   };
 }
 
+/** Gives back a host name. Throws USAGE. */
+export function hostName(text: string): string {
+  if (HOSTNAME.test(text)) return text;
+  throw usage(`--hostname ${text}: a host name has letters, digits, dashes and dots, 64 at most`);
+}
+
 /**
- * Plain POSIX shells (dash) give up on job control in a PID namespace whose terminal has its foreground outside, and
- * with that on everything; without job control they work.
+ * Without a command it is the user's shell. Plain POSIX shells (dash) give up on job control in a PID namespace whose
+ * terminal has its foreground outside, and with that on everything; without job control they work.
  */
-const shellCommand = (shell: string): string[] =>
-  ["sh", "dash"].includes(basename(shell)) ? [shell, "+m"] : [shell];
+export function commandOrShell(
+  command: readonly string[],
+  ...shellOptions: readonly string[]
+): readonly string[] {
+  if (command.length > 0) return command;
+  const shell = process.env["SHELL"] || "/bin/sh";
+  return [shell, ...shellOptions, ...(["sh", "dash"].includes(basename(shell)) ? ["+m"] : [])];
+}
 
 /** Throws USAGE. */
 export function attachRequest(parsed: ParsedArguments): AttachRequest {
@@ -106,13 +148,12 @@ export function attachRequest(parsed: ParsedArguments): AttachRequest {
   };
 }
 
-/** What a hook is asked for process `pid`. Throws USAGE. */
-export const hookRequest = (parsed: ParsedArguments, name: string, pid: number): AttachRequest => ({
-  ...startRequest(parsed),
-  name,
-  target: { pid },
-  foreground: false,
-});
+/** What a container runtime asks for. Throws USAGE. */
+export const runtimeRequest = (
+  parsed: ParsedArguments,
+  name: string,
+  target: AttachRequest["target"],
+): AttachRequest => ({ ...startRequest(parsed), name, target, foreground: false });
 
 /** Throws USAGE. */
 export function portsRequest(parsed: ParsedArguments): PortsRequest {

@@ -4,12 +4,19 @@ import { AppError, errorCode, EXIT_CODES } from "../base/errors.ts";
 
 const STDOUT = 1;
 const STDERR = 2;
+/** Who speaks. */
+let program = "bucatini";
 
 /** Prints a result. A reader that has gone away is no error of ours. */
 export const print = (text: string): void => writeLine(STDOUT, text);
 
+/** Has messages begin with another name from now on. */
+export function speakAs(name: string): void {
+  program = name;
+}
+
 /** Prints a message to the person in front of the terminal. */
-export const tell = (text: string): void => writeLine(STDERR, `bucatini: ${text}`);
+export const tell = (text: string): void => writeLine(STDERR, `${program}: ${text}`);
 
 /** Tells what went wrong. Gives the exit status. */
 export function report(error: unknown): number {

@@ -1,8 +1,9 @@
 /** `bucatini run`: a command in new namespaces, connected. */
 import { closeSync } from "node:fs";
 import { join } from "node:path";
+import { AppError } from "../base/errors.ts";
 import { VERSION } from "../config/generated/version.ts";
-import { forwardingResolvers, listedResolvers } from "../config/resolv-conf.ts";
+import { forwardingResolvers, givenResolvers, listedResolvers } from "../config/resolv-conf.ts";
 import { keepDescriptorsFromPrograms } from "../kernel/close-on-exec.ts";
 import { inForeground, takeTerminal } from "../kernel/terminal.ts";
 import { launchEngine } from "../runtime/attach-engine.ts";
@@ -15,26 +16,23 @@ import { claimAfterLeaving } from "../runtime/leaving-engines.ts";
 import { removeStateDirectory, type FoundEngine } from "../runtime/state-directory.ts";
 import { openProcessTarget } from "../runtime/target.ts";
 import { findProgram } from "../runtime/tools.ts";
-import { checkTun } from "./check-tun.ts";
+import { checkTun } from "../runtime/check-tun.ts";
 import type { RunRequest } from "./options.ts";
 import { tell } from "./output.ts";
 import { endOnSignals, forwardSignals } from "./signals.ts";
 
-/** As shells say it. */
-const STATUS_NOT_FOUND = 127;
 /** The engine sees the end of the namespaces by itself; this is how long we wait for it to have tidied up. */
 const ENGINE_END_MS = 1000;
 
-export async function run({
-  network,
-  process: processOptions,
-  name,
-  command,
-  hostname,
-}: RunRequest): Promise<number> {
+/**
+ * Gives the exit status of the command, or 128 + signal. Throws AppError, and then leaves nothing behind.
+ * @param ready called before the command starts
+ */
+export async function run(asked: RunRequest, ready = (): void => {}): Promise<number> {
+  const { network, process: processOptions, name, command, hostname, namespaces } = asked;
   if (findProgram(command[0], process.env["PATH"]) === undefined) {
-    tell(`cannot run ${command[0]}: there is no such program; check the name and PATH`);
-    return STATUS_NOT_FOUND;
+    const why = "there is no such program; check the name and PATH";
+    throw new AppError("NO_COMMAND", `cannot run ${command[0]}: ${why}`);
   }
   if (!network.ports.spliceOnly) checkTun();
   const isForeground = inForeground();
@@ -45,14 +43,11 @@ export async function run({
     const target = { kind: "run" as const, command: command.join(" ") };
     const engine = await claimAfterLeaving(VERSION, name ?? `run-${process.pid}`, name !== undefined, target);
     cleanup.add(`remove ${engine.directory}`, () => removeStateDirectory(engine.directory));
-    const resolvers = forwardingResolvers(network);
-    const resolvConf = join(engine.directory, "resolv.conf");
-    if (resolvers.length > 0) writeResolvConf(resolvConf, listedResolvers(network));
-    const container = await createContainer({
-      command,
-      ...(resolvers.length > 0 && { resolvConf }),
-      hostname,
-    });
+    const resolvers = asked.ownResolvConf ? forwardingResolvers(network) : givenResolvers(network);
+    const resolvConf =
+      asked.ownResolvConf && resolvers.length > 0 ? join(engine.directory, "resolv.conf") : "";
+    if (resolvConf !== "") writeResolvConf(resolvConf, listedResolvers(network));
+    const container = await createContainer({ command, resolvConf, hostname, namespaces });
     cleanup.add("end the namespaces", () => container.kill());
     const netns = openProcessTarget(container.pid);
     const running: FoundEngine = {
@@ -72,6 +67,7 @@ export async function run({
     const { state, notes } = await launchEngine(request, netns);
     closeSync(netns.fd);
     [...container.notes, ...notes].forEach(tell);
+    ready();
     stopListening();
     forwardSignals((signal) => container.signal(signal));
     container.start();

@@ -5,13 +5,16 @@ import type { Cleanup } from "../runtime/cleanup.ts";
 
 const ENDING: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"];
 
+/** As shells say it. */
+const statusOf = (signal: NodeJS.Signals): number => 128 + constants.signals[signal];
+
 /**
  * Until the returned function is called, a signal that asks us to end undoes what was made and ends with
- * 128 + signal.
+ * 128 + signal, or what `endStatus` says.
  */
-export function endOnSignals(cleanup: Cleanup): () => void {
+export function endOnSignals(cleanup: Cleanup, endStatus = statusOf): () => void {
   const end = (signal: NodeJS.Signals): void => {
-    const status = 128 + constants.signals[signal];
+    const status = endStatus(signal);
     // What was waited for may end because of the clean-up, and end the command in its own way.
     process.once("exit", () => (process.exitCode = status));
     void cleanup.run().finally(() => process.exit(status));

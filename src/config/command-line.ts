@@ -79,6 +79,14 @@ function suggestion(word: string, specs: readonly OptionSpec[]): string {
   return near === undefined ? "" : `; did you mean --${near.name}?`;
 }
 
-/** A wrong command line; says where the right one is described. */
-export const usage = (what: string): AppError =>
-  new AppError("USAGE", `${what} (see "bucatini help" for what is understood)`);
+/** A wrong command line; the message says where the right one is described. */
+export class UsageError extends AppError {
+  /** The message without that. */
+  readonly what: string;
+  constructor(what: string) {
+    super("USAGE", `${what} (see "bucatini help" for what is understood)`);
+    this.what = what;
+  }
+}
+
+export const usage = (what: string): AppError => new UsageError(what);

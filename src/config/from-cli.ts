@@ -64,6 +64,8 @@ export const NETWORK_OPTIONS: readonly OptionSpec[] = [
   },
   { name: "outbound", value: "ADDR", repeatable: true, help: "source address of connections outside" },
   { name: "outbound-if", value: "NAME", help: "interface that connections outside are bound to" },
+  { name: "outbound-if4", value: "NAME", help: "the same for IPv4 only" },
+  { name: "outbound-if6", value: "NAME", help: "the same for IPv6 only" },
   ...PORT_START_OPTIONS,
   { name: "ra", help: "play an IPv6 router: answer router solicitations, and advertise unasked" },
   { name: "bandwidth-in", value: "RATE", help: "bits per second to the container, at most" },
@@ -94,13 +96,13 @@ export function networkOptions(parsed: ParsedArguments, ephemeral: PortRange): N
     ...DEFAULT_NETWORK,
     ipv4: !values.has("ipv6-only"),
     ipv6: !values.has("ipv4-only"),
-    addresses: all("address").map((text) => parse("address", text, hostPrefix)),
-    gateways: onePerFamily("gateway", all("gateway")),
+    addresses: all("address").map((text) => readValue("address", text, hostPrefix)),
+    gateways: onePerFamily("gateway", all("gateway"), aliasAddress),
     mapGateway: !values.has("no-map-gw") && mapLoopback !== "none",
     mapHostLoopback: mapLoopback ?? [],
     mapGuest: mapping("map-guest-addr", all("map-guest-addr")) ?? [],
-    dnsHosts: all("dns-host").map((text) => parse("dns-host", text, hostAddress)),
-    outbound: onePerFamily("outbound", all("outbound")),
+    dnsHosts: all("dns-host").map((text) => readValue("dns-host", text, hostAddress)),
+    outbound: onePerFamily("outbound", all("outbound"), hostAddress),
     routerAdvertisements: values.has("ra"),
     ports: portOptions(parsed, ephemeral),
     without: SERVICES.filter((service) => values.has(`no-${service}`)),
@@ -111,10 +113,13 @@ export function networkOptions(parsed: ParsedArguments, ephemeral: PortRange): N
   const dnsForward = mapping("dns-forward", all("dns-forward"));
   if (dnsForward !== undefined) options.dnsForward = dnsForward;
   set(options, "mtu", last("mtu"), mtuNumber);
-  set(options, "mac", last("mac"), (text) => parse("mac", text, interfaceMac));
-  set(options, "interfaceName", last("ifname"), (text) => parse("ifname", text, interfaceName));
-  set(options, "template", last("interface"), (text) => parse("interface", text, interfaceName));
-  set(options, "outboundInterface", last("outbound-if"), (text) => parse("outbound-if", text, interfaceName));
+  set(options, "mac", last("mac"), (text) => readValue("mac", text, interfaceMac));
+  set(options, "interfaceName", last("ifname"), (text) => readValue("ifname", text, interfaceName));
+  set(options, "template", last("interface"), (text) => readValue("interface", text, interfaceName));
+  for (const family of [4, 6] as const) {
+    const name = values.has(`outbound-if${family}`) ? `outbound-if${family}` : "outbound-if";
+    set(options, `outboundInterface${family}`, last(name), (text) => readValue(name, text, interfaceName));
+  }
   set(options, "flows", last("flows"), (text) => integer("flows", text, FLOWS_MIN, FLOWS_MAX));
   set(options, "logLevel", last("log-level"), logLevel);
   checkFamilies(options);
@@ -122,7 +127,7 @@ export function networkOptions(parsed: ParsedArguments, ephemeral: PortRange): N
 }
 
 /** Options that mean nothing without an interface inside. */
-const NEED_LINK = [
+export const LINK_OPTIONS = [
   "address",
   "gateway",
   "mtu",
@@ -136,6 +141,8 @@ const NEED_LINK = [
   "dns-host",
   "outbound",
   "outbound-if",
+  "outbound-if4",
+  "outbound-if6",
   "ra",
   "bandwidth-in",
   "bandwidth-out",
@@ -147,7 +154,7 @@ const NEED_LINK = [
 
 /** What has no effect is a contradiction, not something to drop silently. */
 function checkLink({ values }: ParsedArguments): void {
-  const other = values.has("splice-only") ? NEED_LINK.find((name) => values.has(name)) : undefined;
+  const other = values.has("splice-only") ? LINK_OPTIONS.find((name) => values.has(name)) : undefined;
   if (other !== undefined) throw usage(`--splice-only makes no interface inside, which --${other} is for`);
 }
 
@@ -161,7 +168,7 @@ function set<Key extends keyof NetworkOptions>(
 }
 
 /** Reads a value; the error names the option. */
-function parse<Value>(option: string, text: string, read: (text: string) => Value): Value {
+export function readValue<Value>(option: string, text: string, read: (text: string) => Value): Value {
   try {
     return read(text);
   } catch (cause) {
@@ -194,20 +201,20 @@ function checkFamilies(options: NetworkOptions): void {
 function bandwidthOption(ingress: string | undefined, egress: string | undefined): Bandwidth | undefined {
   if (ingress === undefined && egress === undefined) return undefined;
   return {
-    ...(ingress !== undefined && { ingress: parse("bandwidth-in", ingress, bandwidthLimit) }),
-    ...(egress !== undefined && { egress: parse("bandwidth-out", egress, bandwidthLimit) }),
+    ...(ingress !== undefined && { ingress: readValue("bandwidth-in", ingress, bandwidthLimit) }),
+    ...(egress !== undefined && { egress: readValue("bandwidth-out", egress, bandwidthLimit) }),
   };
 }
 
-const onePerFamily = (option: string, texts: readonly string[]): string[] =>
-  lastOfEachFamily(texts.map((text) => parse(option, text, hostAddress)));
+const onePerFamily = (option: string, texts: readonly string[], read: (text: string) => string): string[] =>
+  lastOfEachFamily(texts.map((text) => readValue(option, text, read)));
 
 /** Addresses that stand for something else, one of each family; undefined when the option was not given. */
 function mapping(option: string, texts: readonly string[]): string[] | "none" | undefined {
   if (texts.length === 0) return undefined;
   if (texts.at(-1) === "none") return "none";
   const addresses = texts.filter((text) => text !== "none");
-  return lastOfEachFamily(addresses.map((text) => parse(option, text, aliasAddress)));
+  return lastOfEachFamily(addresses.map((text) => readValue(option, text, aliasAddress)));
 }
 
 function mtuNumber(text: string): number {

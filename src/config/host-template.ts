@@ -43,35 +43,42 @@ export interface TemplateOptions {
   addresses: readonly string[];
   /** Interface of the host; undefined chooses by routes. */
   template?: string;
-  /** Template when `template` is absent: what connections outside are bound to. */
-  outboundInterface?: string;
+  /** Templates of the families when `template` is absent: what connections outside are bound to. */
+  outboundInterface4?: string;
+  outboundInterface6?: string;
 }
 
 /** A host that is a router has more routes than a container needs; those on the link always travel. */
 const MAX_GATEWAY_ROUTES = 1_000;
 
-/** Throws AppError NO_ADDRESS when an interface was named and cannot serve any family. */
+/** Throws AppError NO_ADDRESS when an interface was named and cannot serve any of the families it was named for. */
 export function chooseTemplate(host: HostNetwork, options: TemplateOptions): Template {
   const families: Family[] = [];
   if (options.ipv4) families.push(4);
   if (options.ipv6 && host.ipv6Available) families.push(6);
-  const named = options.template ?? options.outboundInterface;
-  const only = named === undefined ? undefined : linkByName(host, named);
   const template: Template = { ipv6Available: host.ipv6Available };
+  const named = families.flatMap((family) => interfaceNamed(options, family) ?? []);
   for (const family of families) {
-    const candidates = only === undefined ? candidateLinks(host, family) : [only];
+    const name = interfaceNamed(options, family);
+    const candidates = name === undefined ? candidateLinks(host, family) : [linkByName(host, name)];
     const pinned = options.addresses.some((text) => isOfFamily(text.split("/")[0], family));
     const link = candidates.find(({ index }) => pinned || usableAddresses(host, family, index).length > 0);
     if (link !== undefined) template[`ipv${family}`] = familyTemplate(host, family, link);
   }
-  if (only !== undefined && template.ipv4 === undefined && template.ipv6 === undefined) {
+  const unusable = named.find(
+    (name) => ![template.ipv4, template.ipv6].some((each) => each?.link.name === name),
+  );
+  if (unusable !== undefined) {
     throw new AppError(
       "NO_ADDRESS",
-      `the host's interface ${only.name} has no usable address: give it one, name another interface or give the container's addresses`,
+      `the host's interface ${unusable} has no usable address: give it one, name another interface or give the container's addresses`,
     );
   }
   return template;
 }
+
+const interfaceNamed = (options: TemplateOptions, family: Family): string | undefined =>
+  options.template ?? options[`outboundInterface${family}`];
 
 function linkByName(host: HostNetwork, name: string): NetworkLink {
   const link = host.links.find((each) => each.name === name);

@@ -44,6 +44,10 @@ export function formatResolvConf(host: ResolvConf, nameservers: readonly string[
   return `${lines.join("\n")}\n`;
 }
 
+/** Addresses inside that forward DNS, when somebody else says what the resolvers are: those asked for. */
+export const givenResolvers = ({ dnsForward }: NetworkOptions): string[] =>
+  dnsForward === undefined || dnsForward === "none" ? [] : dnsForward;
+
 /** Addresses inside that forward DNS, when bucatini says what the resolvers are: those asked for, or ours. */
 export function forwardingResolvers({ dnsForward, ports }: NetworkOptions): string[] {
   if (dnsForward === "none" || ports.spliceOnly) return [];

@@ -42,21 +42,30 @@ export interface ConfiguredNetns {
 /**
  * Throws AppError or SysError when the link itself cannot be set up; a family that cannot is left out.
  * @param tapName undefined where there is only the loopback interface
+ * @param withAddresses otherwise somebody inside sets MTU, addresses and routes and brings the link up
  */
-export function configureNetns(netlink: Netlink, plan: NetworkPlan, tapName = "lo"): ConfiguredNetns {
+export function configureNetns(
+  netlink: Netlink,
+  plan: NetworkPlan,
+  tapName = "lo",
+  withAddresses = true,
+): ConfiguredNetns {
   bringLoopbackUp(netlink);
   const link = linkNamed(netlink, tapName);
-  if (tapName === "lo") {
+  const mac = plan.mac ?? link.mac;
+  if (tapName === "lo" || !withAddresses) {
+    if (plan.mac !== undefined) changeLink(netlink, link.index, { mac });
     const { ipv4, ipv6 } = plan;
     const families = { ipv4: ipv4.enabled, ipv6: ipv6.enabled };
-    return { name: tapName, interfaceIndex: link.index, mac: link.mac, ...families, warnings: [] };
+    // What the container's kernel gives itself, by default, when the link comes up.
+    const linkLocal = tapName === "lo" || !ipv6.enabled ? {} : { linkLocal: linkLocalFrom(mac) };
+    return { name: tapName, interfaceIndex: link.index, mac, ...linkLocal, ...families, warnings: [] };
   }
   changeLink(netlink, link.index, {
     txQueueLength: TAP_QUEUE_LENGTH,
-    ...(plan.mac !== undefined && { mac: plan.mac }),
+    ...(plan.mac !== undefined && { mac }),
     ...(plan.mtu !== 0 && { mtu: plan.mtu }),
   });
-  const mac = plan.mac ?? link.mac;
   const result: ConfiguredNetns = {
     name: tapName,
     interfaceIndex: link.index,

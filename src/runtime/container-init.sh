@@ -1,5 +1,6 @@
 # First process of the namespaces that `bucatini run` makes; started by unshare(1) as
-#   sh container-init.sh RESOLV_CONF HOSTNAME COMMAND [ARG...]
+#   sh container-init.sh RESOLV_CONF HOSTNAME PROC COMMAND [ARG...]
+# The first three may be empty; PROC says that there is a new PID namespace.
 # Descriptors: 3 the launcher says "go", 4 we say "note TEXT" and "pid NUMBER", 5 the command's stderr.
 # The command is not process 1 itself, because that one ignores every signal it has no handler for.
 
@@ -9,7 +10,8 @@ trap : INT QUIT
 
 resolv_conf=$1
 hostname=$2
-shift 2
+proc=$3
+shift 3
 
 note() {
   echo "note $*" >&4
@@ -18,7 +20,7 @@ note() {
 (
   # /proc is still the host's here: it tells the number of this subshell, which becomes the command.
   read -r pid rest </proc/self/stat
-  mount -t proc proc /proc 2>/dev/null ||
+  [ -z "$proc" ] || mount -t proc proc /proc 2>/dev/null ||
     note "cannot mount /proc, so it goes on showing the processes of the host"
   if [ -n "$resolv_conf" ]; then
     mount --bind "$resolv_conf" /etc/resolv.conf 2>/dev/null ||

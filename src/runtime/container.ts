@@ -10,25 +10,21 @@ import { childPipe } from "./child-pipe.ts";
 import { installedFile } from "./installation.ts";
 import { findProgram, requireTool } from "./tools.ts";
 
-const UNSHARE = [
-  "--user",
-  "--map-root-user",
-  "--net",
-  "--mount",
-  "--uts",
-  "--ipc",
-  "--pid",
-  "--fork",
-  "--kill-child",
-  "--",
-];
+/** Which of the namespaces that not everybody wants are made. */
+export interface NewNamespaces {
+  /** Without one, this takes root. */
+  user: boolean;
+  /** Without one, what the command leaves running stays when it ends. */
+  pid: boolean;
+}
 
 export interface ContainerOptions {
   /** Program and arguments. */
   command: readonly string[];
-  /** Replaces /etc/resolv.conf inside; undefined leaves the host's. */
-  resolvConf?: string;
-  hostname?: string;
+  /** Replaces /etc/resolv.conf inside; empty leaves the host's. */
+  resolvConf: string;
+  hostname: string;
+  namespaces: NewNamespaces;
 }
 
 export interface Container {
@@ -48,19 +44,30 @@ export interface Container {
 
 /** Makes the namespaces; the command waits in them for `start`. Throws NO_USER_NAMESPACES or NO_TOOL. */
 export async function createContainer(options: ContainerOptions): Promise<Container> {
-  const unshare = requireTool("unshare");
+  const { command, resolvConf, hostname, namespaces } = options;
+  const flags = ["--net", "--mount", "--uts", "--ipc", "--fork", "--kill-child"];
+  if (namespaces.user) flags.push("--user", "--map-root-user");
+  if (namespaces.pid) flags.push("--pid");
   const init = [
     "/bin/sh",
     installedFile("container-init.sh"),
-    options.resolvConf ?? "",
-    options.hostname ?? "",
+    resolvConf,
+    hostname,
+    namespaces.pid ? "proc" : "",
   ];
-  const [program, ...args] = [...dieWithParent(), unshare, ...UNSHARE, ...init, ...options.command];
+  const [program, ...args] = [
+    ...dieWithParent(),
+    requireTool("unshare"),
+    ...flags,
+    "--",
+    ...init,
+    ...command,
+  ];
   const child = spawn(program, args, { stdio: [0, 1, "pipe", "pipe", "pipe", 2] });
   const ended = new Promise<number>((resolve) => {
     child.on("exit", (status, signal) => resolve(status ?? 128 + constants.signals[signal!]));
   });
-  const { commandPid, notes } = await setUp(child);
+  const { commandPid, notes } = await setUp(child, namespaces);
   const go = childPipe(child, 3);
   // The command has ended before it started; its status tells.
   go.on("error", () => {});
@@ -93,7 +100,7 @@ interface SetUp {
 }
 
 /** Waits for the first process inside to say that everything is there. */
-function setUp(child: ChildProcess): Promise<SetUp> {
+function setUp(child: ChildProcess, namespaces: NewNamespaces): Promise<SetUp> {
   return new Promise((resolve, reject) => {
     let errors = "";
     let lines = "";
@@ -112,13 +119,17 @@ function setUp(child: ChildProcess): Promise<SetUp> {
       reject(new AppError("NO_TOOL", `cannot start unshare: ${errorCode(cause)}`)),
     );
     // "close" comes after everything written has been read. After `resolve` it changes nothing.
-    child.on("close", () => reject(refused(errors)));
+    child.on("close", () => reject(whyNoNamespaces(errors, namespaces)));
   });
 }
 
 /** Why there are no namespaces, from what unshare printed, and what to do about it. */
-function refused(errors: string): AppError {
+export function whyNoNamespaces(errors: string, namespaces: NewNamespaces): AppError {
   const why = errors.trim().split("\n").at(-1) ?? "";
+  if (!namespaces.user) {
+    const remedy = "do it as root, or let a user namespace be made too";
+    return new AppError("NO_USER_NAMESPACES", `cannot create a network namespace alone (${why}); ${remedy}`);
+  }
   const remedy = why.includes("No space left")
     ? "raise the limit: sysctl user.max_user_namespaces=10000"
     : "allow them to this user: sysctl kernel.unprivileged_userns_clone=1 on Debian, " +

@@ -4,7 +4,7 @@
  * CAP_SYS_ADMIN and CAP_NET_ADMIN over the container's namespace, and in the host's network namespace.
  */
 import { closeSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { isIpv4, isLinkLocal, isLoopback, parseIp } from "../base/address.ts";
 import { AppError, errorCode } from "../base/errors.ts";
 import { ofFamily } from "../config/from-cli.ts";
@@ -29,6 +29,7 @@ import { type ConfiguredNetns, configureNetns } from "./configure-netns.ts";
 import { type EngineResources, startEngine } from "./engine-process.ts";
 import { openCapture, openLimitedLog, openLog } from "./output-files.ts";
 import { engineIdentity } from "./identity.ts";
+import { startOnceOthersHaveLeft } from "./leaving-engines.ts";
 import { startTime } from "./process-info.ts";
 import { writeState, type EngineState, type FoundEngine } from "./state-directory.ts";
 import { readResolvConf } from "./resolv-conf.ts";
@@ -85,32 +86,32 @@ export async function launch(request: LaunchRequest, netns: Netns, stderr = 2): 
       : await openTapIn(netns, plan.interfaceName, { wantOffload: request.network.offload });
     // The interface inside goes away with the last descriptor of the TAP.
     if (tap !== undefined) closeLater("the TAP", tap.fd);
-    const configured = configureNetns(containerNetlink, plan, tap?.name);
+    const configured = configureNetns(containerNetlink, plan, tap?.name, request.network.configure);
     // The container may be spoken to before it has said anything.
     plan.mac = configured.mac;
     plan.ipv4.enabled &&= configured.ipv4;
     plan.ipv6.enabled &&= configured.ipv6;
     checkFamilies(plan, `its kernel takes none (${configured.warnings.join("; ")})`);
-    const state = await startEngine(
-      {
-        ...engineOptions(request, plan, rules, configured),
-        ...(request.network.routerAdvertisements && { advertise: advertiseOptions(rules, resolvConf) }),
-      },
-      {
-        tap: tap?.fd ?? -1,
-        hostNetlink: hostNetlink.fd,
-        containerNetlink: containerNetlink.fd,
-        netns: netns.fd,
-        ...outputs,
-        listeners: request.listeners,
-      },
-      request.foreground,
-      (pid) =>
-        recordEngine(
-          request.engine.directory,
-          runningState(request.engine.state, pid, plan, configured.name),
-        ),
-    );
+    const options = {
+      ...engineOptions(request, plan, rules, configured),
+      advertise: advertiseOptions(request.network, rules, resolvConf),
+    };
+    const resources = {
+      tap: tap?.fd ?? -1,
+      hostNetlink: hostNetlink.fd,
+      containerNetlink: containerNetlink.fd,
+      netns: netns.fd,
+      ...outputs,
+      listeners: request.listeners,
+    };
+    const { directory, state: first } = request.engine;
+    const record = (pid: number): EngineState =>
+      recordEngine(directory, runningState(first, pid, plan, configured.name));
+    const start = (): Promise<EngineState> => startEngine(options, resources, request.foreground, record);
+    // The directory of an engine that becomes another user is gone after the first attempt.
+    const state = await (options.runAs === undefined
+      ? startOnceOthersHaveLeft(dirname(directory), start)
+      : start());
     const inForce = { ...plan, mtu: mtuInForce(plan) };
     return { state, plan: inForce, notes: [...notes, ...configured.warnings] };
   } finally {
@@ -196,7 +197,7 @@ function engineOptions(
   plan: NetworkPlan,
   rules: RuleOptions,
   { name, interfaceIndex: index, linkLocal }: ConfiguredNetns,
-): Omit<EngineOptions, "fds"> {
+): Omit<EngineOptions, "fds" | "advertise"> {
   const { network, engine, watch, process: options } = request;
   const { logLimit, captureFile, statsSeconds } = options;
   const runAs = engineIdentity(options.runAs);
@@ -206,6 +207,8 @@ function engineOptions(
     interface: { name, index, mtu: mtuInForce(plan), ...(linkLocal !== undefined && { linkLocal }) },
     rules,
     ports: network.ports,
+    routerAdvertisements: network.routerAdvertisements,
+    dhcp: network.dhcp,
     without: network.without,
     ...(network.bandwidth !== undefined && { bandwidth: network.bandwidth }),
     watch,
@@ -255,24 +258,30 @@ export function ruleOptions(
     if (guest !== undefined) rules[`mapGuest${suffix}`] = guest;
     if (dns !== undefined) rules[`dnsMatch${suffix}`] = dns;
     if (outbound !== undefined) rules[`outbound${suffix}`] = outbound;
-    if (network.outboundInterface !== undefined)
-      rules[`outboundInterface${suffix}`] = network.outboundInterface;
+    const device = network[`outboundInterface${suffix}`];
+    if (device !== undefined) rules[`outboundInterface${suffix}`] = device;
   }
   return rules;
 }
 
-/** What the container's router tells: resolvers that mean the same inside, and the host's search list. */
+/** What whoever asks is told: resolvers that mean the same inside, and the host's search list. */
 export function advertiseOptions(
-  { dnsMatch6, dnsServers }: RuleOptions,
+  { advertise }: Pick<NetworkOptions, "advertise">,
+  { dnsMatch4, dnsMatch6, dnsServers }: RuleOptions,
   { search }: ResolvConf,
 ): AdvertiseOptions {
-  const resolvers = dnsMatch6 === undefined ? dnsServers.filter(isReachableOverIpv6) : [dnsMatch6];
-  return { resolvers, searchDomains: search };
+  const resolvers = [
+    ...(dnsMatch4 === undefined ? dnsServers.filter((text) => isReachable(text, false)) : [dnsMatch4]),
+    ...(dnsMatch6 === undefined ? dnsServers.filter((text) => isReachable(text, true)) : [dnsMatch6]),
+  ];
+  return { resolvers, searchDomains: search, ...advertise };
 }
 
-function isReachableOverIpv6(text: string): boolean {
+/** Whether an address of the host's is the same inside, and of this family. */
+function isReachable(text: string, v6: boolean): boolean {
   const address = parseIp(text);
-  return address !== undefined && !isIpv4(address) && !isLoopback(address) && !isLinkLocal(address);
+  if (address === undefined || isIpv4(address) === v6) return false;
+  return !isLoopback(address) && !isLinkLocal(address);
 }
 
 function runningState(

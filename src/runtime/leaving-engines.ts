@@ -6,10 +6,19 @@ import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { AppError, errorCode } from "../base/errors.ts";
 import { requestEngine, stopEngine } from "./control-client.ts";
+import { isHeld, portInUse } from "./port-holder.ts";
 import { isSameProcess } from "./process-info.ts";
-import { claimStateDirectory, type EngineTarget, type FoundEngine, listEngines } from "./state-directory.ts";
+import {
+  claimStateDirectory,
+  enginesAt,
+  type EngineTarget,
+  type FoundEngine,
+  listEngines,
+} from "./state-directory.ts";
 
 const ATTEMPTS = 3;
+/** How long ports are waited for. */
+const PATIENCE_MS = 1000;
 
 /** The same as `claimStateDirectory`, once all engines on their way out have ended. Throws also ENGINE_FAILED. */
 export async function claimAfterLeaving(
@@ -30,6 +39,32 @@ export async function claimAfterLeaving(
       if ((await Promise.all(others.map(answers))).includes(true)) throw error;
       // oxlint-disable-next-line no-await-in-loop
       await Promise.all(others.map(stopEngine));
+    }
+  }
+}
+
+/**
+ * Calls `start` again as long as a port of the host that it needs belongs to an engine that has begun to leave only
+ * after the claim, for about a second. Throws what `start` throws.
+ * @param root directory of the engines
+ */
+export async function startOnceOthersHaveLeft<Result>(
+  root: string,
+  start: () => Promise<Result>,
+): Promise<Result> {
+  const deadline = performance.now() + PATIENCE_MS;
+  for (;;) {
+    try {
+      // oxlint-disable-next-line no-await-in-loop
+      return await start();
+    } catch (error) {
+      const port = portInUse(error);
+      if (port === undefined || performance.now() > deadline) throw error;
+      const leaving = enginesAt(root).filter(isLeaving);
+      // It may have left by now, too.
+      if (leaving.length === 0 && isHeld(port)) throw error;
+      // oxlint-disable-next-line no-await-in-loop
+      await Promise.all(leaving.map(stopEngine));
     }
   }
 }

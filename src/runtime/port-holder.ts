@@ -10,30 +10,41 @@ import { SockDiag, type WaitingSocket } from "../kernel/sock-diag.ts";
 import { listEngines } from "./state-directory.ts";
 
 /** Protocol numbers of IANA. */
-const PROTOCOLS = { tcp: 6, udp: 17 };
+export const PROTOCOLS = { tcp: 6, udp: 17 };
 /** It opens sockets for others, who hold them too. */
 const INIT = 1;
 
+/** A port in our network namespace. */
+export interface HostPort {
+  protocol: "tcp" | "udp";
+  port: number;
+  /** Absent: on all addresses of both families. */
+  address?: string;
+}
+
 /** The error of an engine, with the holder's name at its end when it is about a port of the host that is in use. */
 export async function nameHolder(error: unknown): Promise<unknown> {
-  if (!(error instanceof AppError) || error.code !== "PORT_IN_USE") return error;
-  const { side, protocol, port, address } = error.details ?? {};
-  if (side !== "host" || (protocol !== "tcp" && protocol !== "udp") || typeof port !== "number") return error;
-  const holder = await describeHolder(protocol, port, typeof address === "string" ? address : undefined);
-  if (holder === "") return error;
+  const port = portInUse(error);
+  const holder = port === undefined ? "" : await describeHolder(port);
+  if (holder === "" || !(error instanceof AppError)) return error;
   return new AppError(error.code, `${error.message}: ${holder}`, { cause: error, details: error.details! });
 }
 
-/**
- * A few words about who listens on a port in our network namespace, or empty.
- * @param address undefined: all addresses of both families
- */
-export async function describeHolder(
-  protocol: "tcp" | "udp",
-  port: number,
-  address: string | undefined,
-): Promise<string> {
-  const socket = findSocket(PROTOCOLS[protocol], port, address === undefined ? undefined : parseIp(address));
+/** The port of the host that an error is about; undefined when it is about something else. */
+export function portInUse(error: unknown): HostPort | undefined {
+  if (!(error instanceof AppError) || error.code !== "PORT_IN_USE") return undefined;
+  const { side, protocol, port, address } = error.details ?? {};
+  if (side !== "host" || (protocol !== "tcp" && protocol !== "udp") || typeof port !== "number")
+    return undefined;
+  return { protocol, port, ...(typeof address === "string" && { address }) };
+}
+
+/** Tells whether somebody has it now. */
+export const isHeld = (port: HostPort): boolean => findSocket(port) !== undefined;
+
+/** A few words about who listens there, or empty. */
+export async function describeHolder(port: HostPort): Promise<string> {
+  const socket = findSocket(port);
   if (socket === undefined) return "";
   const pid = await processOf(socket.inode);
   if (pid === undefined) return `a program of uid ${socket.uid}`;
@@ -41,19 +52,16 @@ export async function describeHolder(
   return `${engine === undefined ? await nameOf(pid) : `the engine ${engine.state.id}`} (process ${pid})`;
 }
 
-function findSocket(
-  protocol: number,
-  port: number,
-  address: Uint32Array | undefined,
-): { inode: number; uid: number } | undefined {
+function findSocket({ protocol, port, address }: HostPort): { inode: number; uid: number } | undefined {
+  const wanted = address === undefined ? undefined : parseIp(address);
   let found: { inode: number; uid: number } | undefined;
   try {
     const diag = SockDiag.open();
     for (const v6 of [false, true]) {
-      diag.dump(protocol, v6, (socket) => {
+      diag.dump(PROTOCOLS[protocol], v6, (socket) => {
         const { inode, uid } = socket;
         // A socket that is being closed has no inode any more.
-        if (socket.port === port && inode !== 0 && isInTheWay(socket, address)) found ??= { inode, uid };
+        if (socket.port === port && inode !== 0 && isInTheWay(socket, wanted)) found ??= { inode, uid };
       });
     }
     diag.close();

@@ -1,7 +1,8 @@
 /**
  * One directory for each engine, in a directory of bucatini that only its owner can enter:
  *
- *   $XDG_RUNTIME_DIR/bucatini/ID/   or   /run/bucatini/ID/ (root)   or   /tmp/bucatini-UID/ID/
+ *   $XDG_RUNTIME_DIR/bucatini/ID/, which is /run/user/UID/bucatini/ID/ where it is not set
+ *   or   /run/bucatini/ID/ (root)   or   /tmp/bucatini-UID/ID/
  *     state.json  who serves what        control.sock  control socket        engine.log  the log
  *
  * The directory is the claim on the identifier and, by what state.json says, on the network namespace: both are
@@ -23,6 +24,7 @@ import { join } from "node:path";
 import { AppError, errorCode } from "../base/errors.ts";
 import { validateEngineState } from "../config/generated/engine-state.ts";
 import { isLocked, withFileLock } from "../kernel/file-lock.ts";
+import { isInInitialUserNamespace, parentUid } from "../kernel/user-namespace.ts";
 import { isSameProcess, startTime } from "./process-info.ts";
 
 /** What an engine serves. */
@@ -38,6 +40,14 @@ export interface EngineTarget {
   netns?: string;
 }
 
+/** The attachment that an engine is for, in the terms of CNI. */
+export interface EngineAttachment {
+  network: string;
+  containerId: string;
+  /** Name of the interface inside. */
+  ifname: string;
+}
+
 /** The content of state.json; schemas/engine-state.schema.json. */
 export interface EngineState {
   version: string;
@@ -47,6 +57,7 @@ export interface EngineState {
   startTime: string;
   phase: "starting" | "running";
   target: EngineTarget;
+  attachment?: EngineAttachment;
   interface?: string;
   addresses?: string[];
   createdAt: string;
@@ -64,15 +75,24 @@ export interface FoundEngine {
 /** sockaddr_un holds 108 bytes with the terminating zero; "/control.sock" is part of them. */
 const PATH_MAX = 107 - "/control.sock".length;
 
-/** Directories that may hold engines of this user, the preferred one first. */
+/**
+ * Directories that may hold engines of this user, the preferred one first. Runtimes start hooks and plugins now with
+ * XDG_RUNTIME_DIR and now without, and in user namespaces where an ordinary user is called 0: it must always be the
+ * same place.
+ */
 export function stateRoots(env: NodeJS.ProcessEnv = process.env): string[] {
   const uid = process.geteuid!();
-  const roots: string[] = [];
+  const userOutside = parentUid(uid) ?? uid;
   const runtime = env["XDG_RUNTIME_DIR"];
-  if (runtime?.startsWith("/") === true && isOwnDirectory(runtime)) roots.push(join(runtime, "bucatini"));
+  const candidates = runtime?.startsWith("/") === true ? [runtime] : [];
+  // Root of the machine has no such directory but while somebody is logged in as root.
+  if (!(uid === 0 && isInInitialUserNamespace())) {
+    candidates.push(...new Set([userOutside, uid].map((user) => `/run/user/${user}`)));
+  }
+  const roots = candidates.filter(isOwnDirectory).map((directory) => join(directory, "bucatini"));
   if (uid === 0) roots.push("/run/bucatini");
-  roots.push(`/tmp/bucatini-${uid}`);
-  return roots;
+  roots.push(`/tmp/bucatini-${userOutside}`);
+  return [...new Set(roots)];
 }
 
 /** A directory, not a symbolic link, that belongs to us. */
@@ -109,6 +129,13 @@ function openRoot(): string {
   );
 }
 
+/** Makes sure that an engine's directory could be made, and leaves nothing; gives where. Throws STATE_DIR. */
+export function checkStateRoot(): string {
+  const root = openRoot();
+  removeIfEmpty(root);
+  return root;
+}
+
 /** Runs `work` with the lock on the root; makes the root again when its last engine has just removed it. */
 function withRoot<Result>(work: (root: string) => Result): Result {
   for (let attempt = 0; ; attempt++) {
@@ -123,8 +150,8 @@ function withRoot<Result>(work: (root: string) => Result): Result {
 
 /**
  * Takes an identifier and a target for this process, which must hold the namespace open, and creates the
- * directory with a first state.json. Throws BUSY when a live engine has either, STATE_DIR when the directory
- * cannot be written.
+ * directory with a first state.json. Throws BUSY when a live engine has either (its details name one that serves the
+ * target: `servedBy`), STATE_DIR when the directory cannot be written.
  *
  * @param id the wanted identifier; when `exact` is not set, a number is added to one that is taken
  */
@@ -133,10 +160,11 @@ export function claimStateDirectory(
   id: string,
   exact: boolean,
   target: EngineTarget,
+  attachment?: EngineAttachment,
 ): FoundEngine {
   return withRoot((root) => {
     const running = enginesIn(root);
-    refuseSameTarget(running, target);
+    refuseSameTarget(running, target, attachment);
     const taken = new Set(running.map((engine) => engine.state.id));
     let free = id;
     if (exact && taken.has(id)) {
@@ -146,22 +174,38 @@ export function claimStateDirectory(
       );
     }
     for (let number = 2; taken.has(free); number++) free = `${id}-${number}`;
-    return createDirectory(root, version, free, target);
+    return createDirectory(root, version, free, target, attachment);
   });
 }
 
-function refuseSameTarget(running: readonly FoundEngine[], target: EngineTarget): void {
-  const same = running.find(({ state }) => target.netns !== undefined && state.target.netns === target.netns);
+/** A container may be attached to several networks, each by an interface of its own. */
+function refuseSameTarget(
+  running: readonly FoundEngine[],
+  target: EngineTarget,
+  attachment: EngineAttachment | undefined,
+): void {
+  const same = running.find(({ state }) => {
+    if (target.netns === undefined || state.target.netns !== target.netns) return false;
+    const other = state.attachment;
+    return attachment === undefined || other === undefined || attachment.ifname === other.ifname;
+  });
   if (same === undefined) return;
   const { id, pid } = same.state;
   throw new AppError(
     "BUSY",
     `cannot attach: this network namespace is already served by the engine ${id} (process ${pid}); ` +
       `run "bucatini detach ${id}" first`,
+    { details: { servedBy: id } },
   );
 }
 
-function createDirectory(root: string, version: string, id: string, target: EngineTarget): FoundEngine {
+function createDirectory(
+  root: string,
+  version: string,
+  id: string,
+  target: EngineTarget,
+  attachment: EngineAttachment | undefined,
+): FoundEngine {
   const directory = join(root, id);
   if (Buffer.byteLength(directory) > PATH_MAX) {
     throw new AppError(
@@ -176,6 +220,7 @@ function createDirectory(root: string, version: string, id: string, target: Engi
     startTime: startTime(process.pid)!,
     phase: "starting",
     target,
+    ...(attachment !== undefined && { attachment }),
     createdAt: new Date().toISOString(),
   };
   try {
@@ -207,11 +252,12 @@ export function writeState(directory: string, state: EngineState): void {
 
 /** All running engines of this user, oldest first. Removes what dead ones left. */
 export function listEngines(): FoundEngine[] {
-  const found = stateRoots().filter(isPrivateDirectory).flatMap(lockAndListEngines);
+  const found = stateRoots().filter(isPrivateDirectory).flatMap(enginesAt);
   return found.toSorted((a, b) => a.state.createdAt.localeCompare(b.state.createdAt));
 }
 
-function lockAndListEngines(root: string): FoundEngine[] {
+/** Those of one root. */
+export function enginesAt(root: string): FoundEngine[] {
   try {
     return withFileLock(root, () => enginesIn(root));
   } catch (error) {
@@ -252,8 +298,12 @@ function readState(directory: string): EngineState | undefined {
 /** Removes an engine's directory, and the root when it was the last one. */
 export function removeStateDirectory(directory: string): void {
   rmSync(directory, { recursive: true, force: true });
+  removeIfEmpty(join(directory, ".."));
+}
+
+function removeIfEmpty(root: string): void {
   try {
-    rmdirSync(join(directory, ".."));
+    rmdirSync(root);
   } catch (error) {
     // ENOTEMPTY: other engines are there.
     if (errorCode(error) !== "ENOTEMPTY" && errorCode(error) !== "ENOENT") throw error;

@@ -27,18 +27,18 @@ const listen = (options: string): string =>
 test("a TCP listener is found where it is in the way", async () => {
   const [pid, port] = await hold(listen('{ host: "127.0.0.1", port: 0 }'));
   const holder = expect.stringMatching(new RegExp(`^\\S+ \\(process ${pid}\\)$`));
-  expect(await describeHolder("tcp", port, undefined)).toEqual(holder);
-  expect(await describeHolder("tcp", port, "127.0.0.1")).toEqual(holder);
-  expect(await describeHolder("tcp", port, "0.0.0.0")).toEqual(holder);
-  expect(await describeHolder("tcp", port, "127.0.0.2")).toBe("");
-  expect(await describeHolder("tcp", port, "::")).toBe("");
-  expect(await describeHolder("udp", port, undefined)).toBe("");
+  expect(await describeHolder({ protocol: "tcp", port })).toEqual(holder);
+  expect(await describeHolder({ protocol: "tcp", port, address: "127.0.0.1" })).toEqual(holder);
+  expect(await describeHolder({ protocol: "tcp", port, address: "0.0.0.0" })).toEqual(holder);
+  expect(await describeHolder({ protocol: "tcp", port, address: "127.0.0.2" })).toBe("");
+  expect(await describeHolder({ protocol: "tcp", port, address: "::" })).toBe("");
+  expect(await describeHolder({ protocol: "udp", port })).toBe("");
 });
 
 test("a listener of both families is in everybody's way", async () => {
   const [pid, port] = await hold(listen('{ host: "::", port: 0 }'));
   for (const address of [undefined, "127.0.0.2", "::1"]) {
-    expect(await describeHolder("tcp", port, address)).toContain(`(process ${pid})`);
+    expect(await describeHolder({ protocol: "tcp", port, address })).toContain(`(process ${pid})`);
   }
 });
 

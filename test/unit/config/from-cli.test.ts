@@ -79,7 +79,8 @@ test("names and MAC addresses are those that Linux accepts", () => {
   expect(ask("--ifname", "eth0", "--interface", "br-lan.2", "--outbound-if", "wg0")).toMatchObject({
     interfaceName: "eth0",
     template: "br-lan.2",
-    outboundInterface: "wg0",
+    outboundInterface4: "wg0",
+    outboundInterface6: "wg0",
   });
   for (const bad of ["", ".", "..", "a/b", "a:b", "a b", "0123456789abcdef"]) {
     expect(() => ask(`--ifname=${bad}`)).toThrow("not an interface name");

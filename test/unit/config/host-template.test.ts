@@ -73,7 +73,12 @@ test("the first next hop of a multipath route counts for the interface, the heav
 test("a named interface needs no routes; a family it does not serve has no template", () => {
   const routes = [route(3, "0.0.0.0/0", "203.0.113.1")];
   expect(names({ ...TWO_LINKS, routes }, { template: "eth0" })).toEqual(["eth0", undefined]);
-  expect(names({ ...TWO_LINKS, routes }, { outboundInterface: "eth0" })).toEqual(["eth0", undefined]);
+  expect(names({ ...TWO_LINKS, routes }, { outboundInterface4: "eth0" })).toEqual(["eth0", undefined]);
+  const each = { outboundInterface4: "eth0", outboundInterface6: "wlan0" };
+  expect(names({ ...TWO_LINKS, routes: [] }, each)).toEqual(["eth0", "wlan0"]);
+  expect(() => chooseTemplate(host(TWO_LINKS), { ...BOTH, outboundInterface6: "eth0" })).toThrow(
+    /eth0 has no usable address/,
+  );
   expect(names({ ...TWO_LINKS, routes }, { template: "wlan0", ipv4: false })).toEqual([undefined, "wlan0"]);
 });
 

@@ -32,7 +32,7 @@ test("resolvers outside are those given, else the host's", () => {
 
 test("each address goes to the rule of its family", () => {
   const all = rules(
-    { mapGuest: ["2001:db8::2", "10.0.0.2"], outbound: ["192.0.2.7"], outboundInterface: "eth1" },
+    { mapGuest: ["2001:db8::2", "10.0.0.2"], outbound: ["192.0.2.7"], outboundInterface4: "eth1" },
     ["169.254.1.1", "fd00::53"],
   );
   expect(all).toMatchObject({
@@ -42,7 +42,6 @@ test("each address goes to the rule of its family", () => {
     dnsMatch6: "fd00::53",
     outbound4: "192.0.2.7",
     outboundInterface4: "eth1",
-    outboundInterface6: "eth1",
   });
   expect(all.outbound6).toBeUndefined();
 });
@@ -54,9 +53,16 @@ test("a router tells the address that forwards DNS, else the resolvers that can 
     nameserver 2001:db8::53
     nameserver ::1`);
   const hosts = { dnsServers: resolvConf.nameservers };
-  expect(advertiseOptions(hosts, resolvConf)).toEqual({
+  expect(advertiseOptions({}, hosts, resolvConf)).toEqual({
     resolvers: ["2001:db8::53"],
     searchDomains: ["corp.test"],
   });
-  expect(advertiseOptions({ ...hosts, dnsMatch6: "fd00::53" }, resolvConf).resolvers).toEqual(["fd00::53"]);
+  expect(advertiseOptions({}, { ...hosts, dnsMatch6: "fd00::53" }, resolvConf).resolvers).toEqual([
+    "fd00::53",
+  ]);
+  const advertise = { resolvers: ["2001:db8::1"] };
+  expect(advertiseOptions({ advertise }, hosts, resolvConf)).toEqual({
+    ...advertise,
+    searchDomains: ["corp.test"],
+  });
 });
