@@ -36,6 +36,7 @@ const EXECUTABLES = {
   "bin/pasta": "src/pasta-main.ts",
   "cni/bucatini": "plugin/main.ts",
   "hooks/bucatini-oci-hook": "hooks/main.ts",
+  "netavark/bucatini": "plugin/netavark.ts",
 };
 /** What executables start. Each is one file, with nothing in it that it does not need: the engine's stays in memory. */
 const PROGRAMS = {

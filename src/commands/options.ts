@@ -34,9 +34,14 @@ export const ATTACH_OPTIONS: readonly OptionSpec[] = [
 /** What a container runtime says in other ways, or what is for people only. */
 const FOR_PEOPLE = ["name", "netns", "userns", "foreground", "stats"];
 
+/** Those that a network of netavark may have; the name of the interface comes from elsewhere. */
+export const NETAVARK_OPTIONS: readonly OptionSpec[] = ATTACH_OPTIONS.filter(
+  ({ name }) => !FOR_PEOPLE.includes(name),
+);
+
 /** Those that a container's annotations may have. */
 export const HOOK_OPTIONS: readonly OptionSpec[] = [
-  ...ATTACH_OPTIONS.filter(({ name }) => !FOR_PEOPLE.includes(name)),
+  ...NETAVARK_OPTIONS,
   { name: "resolv-conf", help: "write /etc/resolv.conf into the container's root file system" },
 ];
 

@@ -7,6 +7,7 @@ import { VERSION } from "../config/generated/version.ts";
 import {
   ATTACH_OPTIONS,
   attachRequest,
+  INSTALL_HOOK_OPTIONS,
   PORTS_OPTIONS,
   portsRequest,
   REPORT_OPTIONS,
@@ -80,6 +81,20 @@ export const COMMANDS: readonly Command[] = [
       const { ports } = await import("./ports.ts");
       return ports(request);
     },
+  },
+  {
+    name: "install-hook",
+    synopsis: "[OPTION...]",
+    help: "tell container engines of the OCI hook: with hooks.d, or as a CDI device",
+    options: INSTALL_HOOK_OPTIONS,
+    start: async (parsed) => (await import("./install-hook.ts")).installHook(parsed),
+  },
+  {
+    name: "doctor",
+    synopsis: "[--json]",
+    help: "whether this machine can connect containers, and what to do where it cannot",
+    options: REPORT_OPTIONS,
+    start: async (parsed) => (await import("./doctor.ts")).doctor(parsed),
   },
   {
     name: "tour",

@@ -3,11 +3,12 @@ import { AppError } from "../base/errors.ts";
 import { type OptionSpec, type ParsedArguments, usage } from "./command-line.ts";
 import type { PortOptions, PortRuleOptions } from "./options.ts";
 import { combinePortSpecs, PortSpecError, type PortOption, type PortRange } from "./port-spec.ts";
+import { portSpecOf } from "./publish.ts";
 
 const SPEC = { value: "SPEC", repeatable: true, hasCommas: true } as const;
 
 /** Options that hold specifications of ports. */
-export const PORT_RULE_OPTIONS: readonly OptionSpec[] = [
+const SPEC_OPTIONS: readonly OptionSpec[] = [
   { name: "tcp-ports", short: "t", ...SPEC, help: "TCP ports of the host that lead into the container" },
   { name: "udp-ports", short: "u", ...SPEC, help: "UDP ports of the host that lead into the container" },
   {
@@ -21,6 +22,18 @@ export const PORT_RULE_OPTIONS: readonly OptionSpec[] = [
     short: "U",
     ...SPEC,
     help: "UDP ports of the container's loopback that lead to the host's",
+  },
+];
+
+/** Options that name ports. */
+export const PORT_RULE_OPTIONS: readonly OptionSpec[] = [
+  ...SPEC_OPTIONS,
+  {
+    name: "publish",
+    short: "p",
+    value: "[ADDR:]PORT:PORT[/udp]",
+    repeatable: true,
+    help: "port of the host that leads to one of the container, as podman and docker write it",
   },
 ];
 
@@ -41,10 +54,13 @@ export const PORT_START_OPTIONS: readonly OptionSpec[] = [
  * @param ephemeral ports that the kernel gives to outgoing connections
  */
 export function portRules({ values }: ParsedArguments, ephemeral: PortRange): PortRuleOptions[] {
-  const given = PORT_RULE_OPTIONS.map(
+  const published = (values.get("publish") ?? []).map(portSpecOf);
+  const given = SPEC_OPTIONS.map(({ name, short }) => {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the letters of the table above
-    ({ name, short }) => [`-${short}` as PortOption, values.get(name) ?? []] as const,
-  );
+    const option = `-${short}` as PortOption;
+    const specs = published.filter((each) => each.option === option).map(({ spec }) => spec);
+    return [option, [...(values.get(name) ?? []), ...specs]] as const;
+  });
   try {
     return combinePortSpecs(new Map(given), ephemeral);
   } catch (cause) {

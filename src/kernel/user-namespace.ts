@@ -23,3 +23,12 @@ export const isInInitialUserNamespace = (): boolean =>
 
 /** How users appear that have no number in our user namespace. */
 export const overflowUid = (): number => Number(readFileSync("/proc/sys/kernel/overflowuid", "utf8"));
+
+/** What a user of our user namespace is called in the one above; undefined for one that is nobody there. */
+export function parentUid(uid: number): number | undefined {
+  for (const line of readFileSync("/proc/self/uid_map", "utf8").trim().split("\n")) {
+    const [first, above, count] = line.trim().split(/\s+/).map(Number);
+    if (uid >= first && uid < first + count) return above + uid - first;
+  }
+  return undefined;
+}

@@ -1,34 +1,20 @@
 /** Options in a container's annotations: `org.bucatini.mtu` says what `--mtu` says on the command line. */
-import { AppError } from "../base/errors.ts";
 import type { OptionSpec } from "../config/command-line.ts";
+import { wordsOf } from "../config/option-map.ts";
 
-const PREFIX = "org.bucatini.";
+/** Alone it says whether the hook is to do anything: hooks.d descriptions ask for "true". */
+const SWITCH = "org.bucatini";
+const PREFIX = `${SWITCH}.`;
 
-/**
- * The annotations that are ours as arguments of a command line. One for an option without a value says true or
- * false; one for an option that may be repeated has its values between commas, or between spaces
- * when commas are part of them. Throws USAGE.
- */
-export function argumentsOf(
-  annotations: Readonly<Record<string, string>>,
-  specs: readonly OptionSpec[],
-): string[] {
-  return Object.entries(annotations).flatMap(([key, text]) => {
-    if (!key.startsWith(PREFIX)) return [];
-    const name = key.slice(PREFIX.length);
-    const spec = specs.find((each) => each.name === name);
-    if (spec === undefined) throw wrong(key, `there is no such option; take one of "bucatini help attach"`);
-    if (spec.value === undefined) return isOn(key, text) ? [`--${name}`] : [];
-    const values =
-      spec.repeatable === true ? text.trim().split(spec.hasCommas === true ? /\s+/ : ",") : [text];
-    return values.map((value) => `--${name}=${value.trim()}`);
-  });
+type Annotations = Readonly<Record<string, string>>;
+
+/** Tells whether the container wants to be left alone. */
+export const isSwitchedOff = (annotations: Annotations): boolean => annotations[SWITCH] === "false";
+
+/** The annotations that are ours as words of a command line. Throws USAGE. */
+export function argumentsOf(annotations: Annotations, specs: readonly OptionSpec[]): string[] {
+  const ours = Object.entries(annotations)
+    .filter(([key]) => key.startsWith(PREFIX))
+    .map(([key, text]) => [key.slice(PREFIX.length), text]);
+  return wordsOf(Object.fromEntries(ours), specs, (name) => `the annotation ${PREFIX}${name}`);
 }
-
-function isOn(key: string, text: string): boolean {
-  if (text !== "true" && text !== "false") throw wrong(key, `it is ${text}; write true or false`);
-  return text === "true";
-}
-
-const wrong = (key: string, why: string): AppError =>
-  new AppError("USAGE", `cannot use the annotation ${key}: ${why}`);

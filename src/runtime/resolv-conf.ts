@@ -1,5 +1,5 @@
 /** The host's resolv.conf, and the one for a container. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { errorCode } from "../base/errors.ts";
 import { formatResolvConf, parseResolvConf, type ResolvConf } from "../config/resolv-conf.ts";
 
@@ -14,7 +14,12 @@ export function readResolvConf(path = "/etc/resolv.conf"): ResolvConf {
   return parseResolvConf(text);
 }
 
-/** Writes a resolv.conf with these resolvers and the host's search list; everybody inside may read it. */
+/**
+ * Writes a new resolv.conf with these resolvers and the host's search list; everybody inside may read it. Throws what
+ * node:fs throws.
+ */
 export function writeResolvConf(path: string, nameservers: readonly string[]): void {
-  writeFileSync(path, formatResolvConf(readResolvConf(), nameservers), { mode: 0o644 });
+  writeFileSync(path, formatResolvConf(readResolvConf(), nameservers), { flag: "wx" });
+  // Whatever the umask of our caller is.
+  chmodSync(path, 0o644);
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { hookRequest, HOOK_OPTIONS } from "../../../src/commands/options.ts";
+import { HOOK_OPTIONS, runtimeRequest } from "../../../src/commands/options.ts";
 import { parseArguments } from "../../../src/config/command-line.ts";
 import { argumentsOf } from "../../../src/oci/annotations.ts";
 
@@ -41,7 +41,7 @@ test.each(["mtus", "", "name", "netns", "foreground", "hostname"])("org.bucatini
 
 test("they mean what they mean on the command line", () => {
   const args = ask({ "org.bucatini.mtu": "1400", "org.bucatini.ipv6-only": "true" });
-  expect(hookRequest(parseArguments(args, HOOK_OPTIONS), "c1-0", 4711)).toMatchObject({
+  expect(runtimeRequest(parseArguments(args, HOOK_OPTIONS), "c1-0", { pid: 4711 })).toMatchObject({
     name: "c1-0",
     target: { pid: 4711 },
     foreground: false,
