@@ -79,6 +79,8 @@ export const AddressFlag = {
 } as const;
 /** @see linux/rtnetlink.h, rtm_table */
 export const MAIN_TABLE = 254;
+/** Numbers of path properties. @see linux/rtnetlink.h, RTAX_* */
+export const PathProperty = { Mtu: 2, AdvertisedMss: 8 } as const;
 /** @see linux/rtnetlink.h, rtm_type */
 export const RouteType = { Unicast: 1 } as const;
 /** @see linux/rtnetlink.h, rtm_protocol */

@@ -13,6 +13,7 @@ import {
 import {
   type CniVersion,
   DEFAULT_VERSION,
+  isAtLeast,
   isSupported,
   NEWEST_VERSION,
   SUPPORTED_VERSIONS,
@@ -25,9 +26,14 @@ type NetworkConfiguration = Readonly<Record<string, unknown>>;
 export interface CniRequest extends Attachment {
   version: CniVersion;
   config: NetworkConfiguration;
+  /** All of stdin: the same configuration as it came, for plugins that this one starts. */
+  input: string;
+  environment: Environment;
 }
 
 interface CniVerb {
+  /** The version of the specification that it came with. */
+  readonly since: CniVersion;
   readonly required: readonly VariableName[];
   /** Gives the result to print, or undefined for none. What it throws becomes the error that is printed. */
   run(request: CniRequest): Promise<unknown>;
@@ -55,20 +61,22 @@ export async function dispatch(
   if (command === "") return { status: 0, stdout: "", stderr: about(Object.keys(verbs)) };
   let version: CniVersion = NEWEST_VERSION;
   try {
-    if (command === "VERSION") return success(versions(await input(readInput)));
+    if (command === "VERSION") return success(versions(await readAll(readInput)));
     if (!Object.hasOwn(verbs, command)) throw invalidEnvironment(`unknown CNI_COMMAND ${command}`);
     const verb = verbs[command];
     const attachment = readAttachment(environment, verb.required);
-    const config = parseConfiguration(await input(readInput));
+    const input = await readAll(readInput);
+    const config = parseConfiguration(input);
     version = negotiate(config);
-    return success(await verb.run({ ...attachment, version, config }));
+    checkVersion(command, verb.since, version);
+    return success(await verb.run({ ...attachment, version, config, input, environment }));
   } catch (error) {
     const stack = error instanceof Error && !isExpected(error) ? (error.stack ?? "") : "";
     return { status: 1, stdout: JSON.stringify(errorDocument(error, version)), stderr: stack };
   }
 }
 
-async function input(read: () => Promise<string>): Promise<string> {
+async function readAll(read: () => Promise<string>): Promise<string> {
   try {
     return await read();
   } catch (cause) {
@@ -89,7 +97,7 @@ const success = (result: unknown): Outcome => ({
 /** For somebody who starts the plugin by hand; runtimes always set CNI_COMMAND. */
 const about = (names: readonly string[]): string =>
   `this is a CNI plugin, to be started by a container runtime with CNI_COMMAND set to ${names.join(", ")} ` +
-  `or VERSION; it speaks ${SUPPORTED_VERSIONS.join(" and ")}`;
+  `or VERSION; it speaks ${SUPPORTED_VERSIONS.join(", ")}`;
 
 /** The answer to VERSION, whatever version it is asked in. */
 function versions(text: string): unknown {
@@ -116,10 +124,19 @@ const isConfiguration = (value: unknown): value is NetworkConfiguration =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
 function negotiate({ cniVersion = DEFAULT_VERSION }: NetworkConfiguration): CniVersion {
-  if (typeof cniVersion === "string" && isSupported(cniVersion)) return cniVersion;
+  if (isSupported(cniVersion)) return cniVersion;
   throw new CniError(
     CniCode.IncompatibleVersion,
     "incompatible CNI versions",
     `config is ${JSON.stringify(cniVersion)}, plugin supports ${JSON.stringify(SUPPORTED_VERSIONS)}`,
+  );
+}
+
+function checkVersion(command: string, since: CniVersion, version: CniVersion): void {
+  if (isAtLeast(version, since)) return;
+  throw new CniError(
+    CniCode.IncompatibleVersion,
+    "incompatible CNI versions",
+    `${command} is there since ${since}, and config is ${JSON.stringify(version)}`,
   );
 }

@@ -13,7 +13,7 @@ export interface Attachment {
   netns: string;
 }
 
-/** Variables of an attachment, and what is wrong with a value. */
+/** Variables that a verb may need, and what is wrong with a value. */
 const VARIABLES = {
   CNI_CONTAINERID: (text: string) =>
     /^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(text)
@@ -21,6 +21,7 @@ const VARIABLES = {
       : "must begin with a letter or digit and go on with letters, digits, dots, dashes and underscores",
   CNI_NETNS: () => undefined,
   CNI_IFNAME: wrongInterfaceName,
+  CNI_PATH: () => undefined,
 } as const;
 export type VariableName = keyof typeof VARIABLES;
 
@@ -36,12 +37,16 @@ function wrongInterfaceName(text: string): string | undefined {
   return /[/:%\s]/.test(text) ? 'must not have "/", ":", "%" or white space' : undefined;
 }
 
+/** Throws CniError that names every variable that is missing. */
+export function requireVariables(environment: Environment, required: readonly VariableName[]): void {
+  const missing = required.filter((name) => (environment[name] ?? "") === "");
+  if (missing.length === 0) return;
+  throw invalidEnvironment(`missing environment variables: ${missing.join(", ")}`);
+}
+
 /** Reads what a verb needs. Throws CniError that names every variable that is missing or wrong. */
 export function readAttachment(environment: Environment, required: readonly VariableName[]): Attachment {
-  const missing = required.filter((name) => (environment[name] ?? "") === "");
-  if (missing.length > 0) {
-    throw invalidEnvironment(`missing environment variables: ${missing.join(", ")}`);
-  }
+  requireVariables(environment, required);
   const wrong = required.flatMap((name) => {
     const why = VARIABLES[name](environment[name] ?? "");
     return why === undefined ? [] : [`${name}=${environment[name]} ${why}`];

@@ -3,7 +3,7 @@
  * @see CNI specification, section "Error"
  */
 import { AppError, EXIT_CODES, type ErrorCode } from "../base/errors.ts";
-import { ConfigError } from "../config/from-cni.ts";
+import { ConfigError } from "../config/config-error.ts";
 import { NEWEST_VERSION } from "./versions.ts";
 
 /** Codes of the specification, which keeps 0 to 99 for itself. */
@@ -16,6 +16,8 @@ export const CniCode = {
   Decoding: 6,
   InvalidConfiguration: 7,
   TryAgainLater: 11,
+  /** STATUS: ADD cannot be served. */
+  NotAvailable: 50,
 } as const;
 
 /** Our own codes: this and the exit code that the command line gives to the same cause. */

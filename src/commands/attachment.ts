@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import type { Attachment } from "../cni/environment.ts";
 import { stopEngine } from "../runtime/control-client.ts";
-import { listEngines } from "../runtime/state-directory.ts";
+import { listEngines, type FoundEngine } from "../runtime/state-directory.ts";
 
 /** Container ids are often 64 characters; these many are for people who read the list of engines. */
 const READABLE_LENGTH = 24;
@@ -19,9 +19,13 @@ export function attachmentId({ containerId, ifname }: AttachmentName): string {
   return [readable, digest.slice(0, DIGEST_LENGTH)].filter((word) => word !== "").join("-");
 }
 
+/** The running engines of an attachment: one, unless roots of state were changed in between. */
+export function enginesOf(name: AttachmentName): FoundEngine[] {
+  const id = attachmentId(name);
+  return listEngines().filter(({ state }) => state.id === id);
+}
+
 /** Returns when the engine is gone; one that is unknown is gone already. Throws AppError. */
 export async function endAttachment(name: AttachmentName): Promise<void> {
-  const id = attachmentId(name);
-  const engine = listEngines().find(({ state }) => state.id === id);
-  if (engine !== undefined) await stopEngine(engine);
+  await Promise.all(enginesOf(name).map(stopEngine));
 }

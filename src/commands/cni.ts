@@ -1,24 +1,45 @@
 /** The CNI plugin: its verbs, and how a call begins and ends. What a verb does is loaded only when it is asked for. */
-import { text } from "node:stream/consumers";
 import { dispatch, type CniVerbs } from "../cni/dispatch.ts";
-import { keepOneStateRoot } from "./one-state-root.ts";
+import { readInput } from "./input.ts";
 import { print, tell } from "./output.ts";
 
 const VERBS: CniVerbs = {
   ADD: {
+    since: "0.1.0",
     required: ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"],
-    run: async (request) => (await import("./cni-add.ts")).add(request),
+    run: async (request) => (await ready(import("./cni-add.ts"))).add(request),
   },
   DEL: {
+    since: "0.1.0",
     required: ["CNI_CONTAINERID", "CNI_IFNAME"],
-    run: async (request) => (await import("./cni-del.ts")).del(request),
+    run: async (request) => (await ready(import("./cni-del.ts"))).del(request),
+  },
+  CHECK: {
+    since: "0.4.0",
+    required: ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"],
+    run: async (request) => (await ready(import("./cni-check.ts"))).check(request),
+  },
+  GC: {
+    since: "1.1.0",
+    required: ["CNI_PATH"],
+    run: async (request) => (await ready(import("./cni-gc.ts"))).gc(request),
+  },
+  STATUS: {
+    since: "1.1.0",
+    required: ["CNI_PATH"],
+    run: async (request) => (await ready(import("./cni-status.ts"))).status(request),
   },
 };
 
+/** A verb, once the place of our state is settled. */
+async function ready<Verb>(verb: Promise<Verb>): Promise<Verb> {
+  (await import("./one-state-root.ts")).keepOneStateRoot(process.env);
+  return verb;
+}
+
 /** Gives the exit status. */
 export async function cni(environment: NodeJS.ProcessEnv): Promise<number> {
-  keepOneStateRoot(environment);
-  const { status, stdout, stderr } = await dispatch(environment, () => text(process.stdin), VERBS);
+  const { status, stdout, stderr } = await dispatch(environment, readInput, VERBS);
   if (stderr !== "") tell(stderr);
   if (stdout !== "") print(stdout);
   return status;

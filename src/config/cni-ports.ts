@@ -1,74 +1,92 @@
 /**
- * Published ports as container runtimes write them (the capability "portMappings" of the CNI conventions). containerd
- * and Podman begin the keys with a small letter, nerdctl with a capital one.
+ * Ports of a CNI network configuration: our own keys, and published ports as container runtimes write them (the
+ * capability "portMappings" of the CNI conventions).
  */
-import type { PortRuleOptions } from "./options.ts";
+import type { CniConfig } from "./cni-config.ts";
+import { itemsOf, keysOf, read, type Placed } from "./cni-values.ts";
+import { ConfigError } from "./config-error.ts";
+import { PORT_RULES_MAX, type PortRuleOptions } from "./options.ts";
+import { parsePortSpec, type PortRange, PortSpecError } from "./port-spec.ts";
 import { hostAddress } from "./values.ts";
 
-/** A mapping that cannot be used; `pointer` is relative to the list (RFC 6901). */
-export class PortMappingError extends Error {
-  readonly pointer: string;
-  constructor(pointer: string, why: string) {
-    super(why);
-    this.name = "PortMappingError";
-    this.pointer = pointer;
-  }
-}
-
 const PORT_MAX = 65_535;
+/** Keys that hold specifications of ports, and what each is on the command line. */
+const SPEC_KEYS = [
+  ["tcpPorts", "-t"],
+  ["udpPorts", "-u"],
+  ["tcpNs", "-T"],
+  ["udpNs", "-U"],
+] as const;
 
-/** The rules that a list of mappings comes to; entries without a port of the host publish nothing. Throws PortMappingError. */
-export function rulesFromMappings(mappings: unknown): PortRuleOptions[] {
-  if (!Array.isArray(mappings)) throw new PortMappingError("", "must be a list");
-  return mappings.flatMap((mapping: unknown, index) => {
-    const rule = ruleFromMapping(mapping, `/${index}`);
-    return rule === undefined ? [] : [rule];
-  });
-}
-
-function ruleFromMapping(mapping: unknown, pointer: string): PortRuleOptions | undefined {
-  if (typeof mapping !== "object" || mapping === null)
-    throw new PortMappingError(pointer, "must be an object");
-  const values = new Map(
-    Object.entries(mapping).map(([key, value]) => [key.toLowerCase(), value as unknown]),
+/**
+ * The rules of the configuration's own keys. Throws ConfigError.
+ * @param ephemeral ports that the kernel gives to outgoing connections
+ */
+export function rulesFromSpecs(config: CniConfig, ephemeral: PortRange): PortRuleOptions[] {
+  return SPEC_KEYS.flatMap(([key, option]) =>
+    (config[key] ?? []).flatMap((text, index) => {
+      try {
+        return parsePortSpec(option, text, ephemeral);
+      } catch (cause) {
+        if (!(cause instanceof PortSpecError)) throw cause;
+        throw new ConfigError(`/${key}/${index}`, `is ${text}: ${cause.why}, at character ${cause.at + 1}`);
+      }
+    }),
   );
-  const first = port(values.get("hostport") ?? 0, `${pointer}/hostPort`, 0);
-  if (first === 0) return undefined;
-  const targetFirst = port(values.get("containerport"), `${pointer}/containerPort`, 1);
-  const protocol = protocolName(values.get("protocol") ?? "tcp", `${pointer}/protocol`);
-  const address = listenAddress(values.get("hostip") ?? "", `${pointer}/hostIP`);
-  return {
-    side: "host",
-    protocol,
-    ...(address !== undefined && { address }),
-    first,
-    last: first,
-    targetFirst,
-  };
 }
 
-function port(value: unknown, pointer: string, least: number): number {
+/** The rules that a list of mappings comes to; entries without a port of the host publish nothing. Throws ConfigError. */
+export function rulesFromMappings(mappings: Placed): PortRuleOptions[] {
+  const items = itemsOf(mappings);
+  if (items.length > PORT_RULES_MAX) {
+    throw new ConfigError(mappings.pointer, `must have at most ${PORT_RULES_MAX} entries`);
+  }
+  return items.flatMap(ruleFromMapping);
+}
+
+function ruleFromMapping(mapping: Placed): PortRuleOptions[] {
+  const values = keysOf(mapping);
+  const placed = (key: string, ifAbsent: unknown): Placed => {
+    const { pointer = `${mapping.pointer}/${key}`, value } = values.get(key.toLowerCase()) ?? {};
+    return { pointer, value: value ?? ifAbsent };
+  };
+  const first = port(placed("hostPort", 0), 0);
+  if (first === 0) return [];
+  const targetFirst = port(placed("containerPort", undefined), 1);
+  const protocol = protocolName(placed("protocol", "tcp"));
+  const address = listenAddress(placed("hostIP", ""));
+  return [
+    {
+      side: "host",
+      protocol,
+      ...(address !== undefined && { address }),
+      first,
+      last: first,
+      targetFirst,
+    },
+  ];
+}
+
+function port({ pointer, value }: Placed, least: number): number {
   if (typeof value === "number" && Number.isInteger(value) && value >= least && value <= PORT_MAX)
     return value;
-  throw new PortMappingError(pointer, `must be a number from ${least} to ${PORT_MAX}`);
+  throw new ConfigError(pointer, `must be a number from ${least} to ${PORT_MAX}`);
 }
 
-function protocolName(value: unknown, pointer: string): "tcp" | "udp" {
-  const name = typeof value === "string" ? value.toLowerCase() : "";
+function protocolName({ pointer, value }: Placed): "tcp" | "udp" {
+  const name = value === "" ? "tcp" : typeof value === "string" ? value.toLowerCase() : "";
   if (name === "tcp" || name === "udp") return name;
-  throw new PortMappingError(pointer, `is ${JSON.stringify(value)}: only tcp and udp can be published`);
+  throw new ConfigError(
+    pointer,
+    `is ${JSON.stringify(value)}: only tcp and udp can be published`,
+    name === "sctp",
+  );
 }
 
 /** Undefined for every address of both families. */
-function listenAddress(value: unknown, pointer: string): string | undefined {
+function listenAddress(placed: Placed): string | undefined {
+  const { value } = placed;
   if (value === "") return undefined;
-  const isText = typeof value === "string";
   // Every address of one family is no address of a machine, and a good place to listen.
-  if (isText && ["0.0.0.0", "::"].includes(value)) return value;
-  try {
-    if (isText) return hostAddress(value);
-  } catch {
-    // The same as for what is no text.
-  }
-  throw new PortMappingError(pointer, `is ${JSON.stringify(value)}: no IP address of this machine`);
+  return value === "0.0.0.0" || value === "::" ? value : read(placed, hostAddress);
 }

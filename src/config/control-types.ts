@@ -30,3 +30,24 @@ export interface PortRuleStatus extends PortRuleOptions {
 export interface PortsResult {
   rules: PortRuleStatus[];
 }
+
+/** Result of `container`: what the container's kernel has of its network. */
+export interface ContainerNetwork {
+  /** The interface of ours; absent when it is gone. */
+  interface?: {
+    name: string;
+    mac: string;
+    /** Bytes. */
+    mtu: number;
+    isUp: boolean;
+  };
+  /** Those of that interface, "address/length". */
+  addresses: string[];
+  /** Those of the main table, of all interfaces. */
+  routes: {
+    /** "address/length" */
+    destination: string;
+    /** Empty for what is on the link itself. */
+    gateway: string;
+  }[];
+}

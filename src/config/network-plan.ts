@@ -4,10 +4,11 @@
  */
 import { formatIp, inPrefix, isLinkLocal, parseIp, parsePrefix } from "../base/address.ts";
 import { AppError } from "../base/errors.ts";
-import { AddressFlag, MAIN_TABLE, RouteProtocol, RouteType, Scope } from "../base/network.ts";
+import { AddressFlag, MAIN_TABLE, PathProperty, RouteProtocol, RouteType, Scope } from "../base/network.ts";
 import type { Family, Route } from "../base/network.ts";
 import { isOfFamily } from "./host-template.ts";
 import type { FamilyTemplate, Template, TemplateOptions } from "./host-template.ts";
+import type { RouteOptions } from "./options.ts";
 
 /** Our MAC address on the link: locally administered, the same everywhere (as pasta's). */
 export const OUR_MAC = "9a:55:9a:55:9a:55";
@@ -42,7 +43,7 @@ export interface FamilyPlan {
   ours: string;
   /** The addresses were given and stay, whatever happens to the host's. */
   pinnedAddresses: boolean;
-  /** The gateway was given, and the default route through it is the only route. */
+  /** The routes were given, or the gateway, and then the default route through it is the only route. */
   pinnedRoutes: boolean;
   /** The template on the host, and the scope of its link-local addresses; empty and 0 in local mode. */
   hostInterface: string;
@@ -65,6 +66,8 @@ export interface NetworkPlan {
 
 export interface PlanOptions extends TemplateOptions {
   gateways: readonly string[];
+  /** A family that has one gets these routes and no others. */
+  routes?: readonly RouteOptions[];
   /** Bytes; 0 leaves it alone; absent follows the template. */
   mtu?: number;
   mac?: string;
@@ -101,11 +104,19 @@ function planFamily(
 ): FamilyPlan {
   const given = options.addresses.filter((text) => isOfFamily(text.split("/")[0], family));
   const givenGateway = options.gateways.find((text) => isOfFamily(text, family));
+  const givenRoutes = (options.routes ?? []).filter(({ destination }) =>
+    isOfFamily(destination.split("/")[0], family),
+  );
   const addresses = given.length > 0 ? given.map(parseAddress) : templateAddresses(family, template);
-  const gateway = givenGateway ?? (template === undefined ? localGateway(family) : template.gateway);
-  const isPinned = givenGateway !== undefined;
+  const isPinned = givenGateway !== undefined || givenRoutes.length > 0;
+  const ownGateway = template === undefined ? localGateway(family) : template.gateway;
+  const gateway = isPinned ? givenGateway : ownGateway;
   const copied = isPinned ? undefined : template?.routes.map(inContainer);
-  const routes = copied ?? (gateway === undefined ? [] : [defaultRoute(family, gateway, addresses)]);
+  const routes =
+    copied ??
+    (givenRoutes.length > 0 ? givenRoutes : defaultRoute(family, gateway)).map((route) =>
+      plannedRoute(family, route, addresses),
+    );
   return {
     enabled,
     addresses: enabled ? addresses : [],
@@ -175,28 +186,53 @@ function inContainer(route: Route): Route {
   return { ...route, nexthops: route.nexthops.map((nexthop) => ({ ...nexthop, interfaceIndex: 0 })) };
 }
 
-/** The default route through a gateway, wherever that is: the link has nobody else. */
-function defaultRoute(family: Family, gateway: string, addresses: readonly PlannedAddress[]): Route {
-  const words = parseIp(gateway);
-  const any = family === 4 ? "0.0.0.0" : "::";
-  const isReachable =
-    words !== undefined &&
-    ((family === 6 && isLinkLocal(words)) ||
-      addresses.some((each) => inPrefix(words, parseIp(each.address) ?? words, each.prefixLength)));
+const defaultRoute = (family: Family, gateway: string | undefined): RouteOptions[] =>
+  gateway === undefined ? [] : [{ destination: family === 4 ? "0.0.0.0/0" : "::/0", gateway }];
+
+/**
+ * A route through the container's interface. The gateway counts as on the link, wherever it is: there is nobody else.
+ * @param addresses those of the interface
+ */
+export function plannedRoute(
+  family: Family,
+  asked: RouteOptions,
+  addresses: readonly PlannedAddress[] = [],
+): Route {
+  const { gateway = "", mtu, advertisedMss } = asked;
+  const [destination, length] = asked.destination.split("/");
   return {
     family,
-    destination: any,
-    destinationLength: 0,
-    source: any,
+    destination,
+    destinationLength: Number(length),
+    source: family === 4 ? "0.0.0.0" : "::",
     sourceLength: 0,
-    table: MAIN_TABLE,
+    table: asked.table ?? MAIN_TABLE,
     protocol: RouteProtocol.Boot,
-    scope: Scope.Universe,
+    scope: asked.scope ?? (gateway === "" && family === 4 ? Scope.Link : Scope.Universe),
     type: RouteType.Unicast,
     tos: 0,
-    metric: 0,
+    metric: asked.metric ?? 0,
     preference: 0,
-    properties: {},
-    nexthops: [{ interfaceIndex: 0, gateway, weight: 1, onlink: !isReachable }],
+    properties: {
+      ...(mtu !== undefined && { [PathProperty.Mtu]: mtu }),
+      ...(advertisedMss !== undefined && { [PathProperty.AdvertisedMss]: advertisedMss }),
+    },
+    nexthops: [
+      {
+        interfaceIndex: 0,
+        gateway,
+        weight: 1,
+        onlink: gateway !== "" && !isReachable(family, gateway, addresses),
+      },
+    ],
   };
+}
+
+function isReachable(family: Family, gateway: string, addresses: readonly PlannedAddress[]): boolean {
+  const words = parseIp(gateway);
+  if (words === undefined) return false;
+  return (
+    (family === 6 && isLinkLocal(words)) ||
+    addresses.some((each) => inPrefix(words, parseIp(each.address) ?? words, each.prefixLength))
+  );
 }

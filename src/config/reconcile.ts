@@ -6,7 +6,7 @@ import type { Route } from "../base/network.ts";
 import type { PlannedAddress } from "./network-plan.ts";
 
 /** What the kernel makes of metric 0. @see linux/ipv6_route.h, IP6_RT_PRIO_USER */
-const IPV6_DEFAULT_METRIC = 1_024;
+export const IPV6_DEFAULT_METRIC = 1_024;
 
 export interface Difference<T> {
   add: T[];

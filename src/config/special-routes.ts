@@ -1,8 +1,8 @@
 /** Routes to the addresses that only bucatini knows: the resolver, the host's aliases. */
 import { inPrefix, parseIp } from "../base/address.ts";
-import { MAIN_TABLE, RouteProtocol, RouteType, Scope, type Family, type Route } from "../base/network.ts";
+import type { Family, Route } from "../base/network.ts";
 import { isOfFamily } from "./host-template.ts";
-import type { FamilyPlan } from "./network-plan.ts";
+import { plannedRoute, type FamilyPlan } from "./network-plan.ts";
 
 /**
  * A route on the link for each address of the family that no route of the plan leads to. A container without a
@@ -25,19 +25,5 @@ function isReachable(text: string, plan: FamilyPlan): boolean {
   return prefixes.some(({ base, length }) => inPrefix(words, parseIp(base) ?? words, length));
 }
 
-const linkRoute = (family: Family, destination: string): Route => ({
-  family,
-  destination,
-  destinationLength: family === 4 ? 32 : 128,
-  source: family === 4 ? "0.0.0.0" : "::",
-  sourceLength: 0,
-  table: MAIN_TABLE,
-  protocol: RouteProtocol.Boot,
-  scope: family === 4 ? Scope.Link : Scope.Universe,
-  type: RouteType.Unicast,
-  tos: 0,
-  metric: 0,
-  preference: 0,
-  properties: {},
-  nexthops: [{ interfaceIndex: 0, gateway: "", weight: 1, onlink: false }],
-});
+const linkRoute = (family: Family, destination: string): Route =>
+  plannedRoute(family, { destination: `${destination}/${family === 4 ? 32 : 128}` });

@@ -75,6 +75,7 @@ async function run(options: EngineOptions, log: Log): Promise<void> {
     new Map<string, ControlHandler>([
       ["status", () => statusOf(options, engine, offloads)],
       ["stop", () => void setImmediate(() => end("asked to stop"))],
+      ["container", async () => (await import("./container.ts")).containerNetwork(options)],
       ["ports", () => ({ rules: ports.show() })],
       ["setPorts", (params) => changePorts(ports, params)],
     ]),

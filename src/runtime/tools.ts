@@ -16,12 +16,15 @@ const SYSTEM_DIRECTORIES = [
 /** The path of an executable, or undefined. A name with a slash is taken as it is. */
 export function findProgram(name: string, path: string | undefined): string | undefined {
   if (name.includes("/")) return isExecutable(name) ? name : undefined;
-  const directories = [...(path ?? "").split(delimiter), ...SYSTEM_DIRECTORIES];
-  return directories
+  return executableIn([...(path ?? "").split(delimiter), ...SYSTEM_DIRECTORIES], name);
+}
+
+/** The first executable file of this name; undefined when no directory has one. */
+export const executableIn = (directories: readonly string[], name: string): string | undefined =>
+  directories
     .filter((directory) => directory !== "")
     .map((directory) => join(directory, name))
     .find(isExecutable);
-}
 
 /** The path of a program we cannot do without. Throws NO_TOOL. */
 export function requireTool(name: string): string {

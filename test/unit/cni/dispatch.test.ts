@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
 import { AppError, SysError } from "../../../src/base/errors.ts";
-import { ConfigError } from "../../../src/config/from-cni.ts";
+import { ConfigError } from "../../../src/config/config-error.ts";
 import { type CniRequest, type CniVerbs, dispatch } from "../../../src/cni/dispatch.ts";
 import type { Environment } from "../../../src/cni/environment.ts";
 import { CniError } from "../../../src/cni/errors.ts";
@@ -25,8 +25,11 @@ interface Call {
 async function call({ environment = ENVIRONMENT, input = JSON.stringify(CONFIG), run }: Call) {
   const verb = run ?? ((request: CniRequest) => Promise.resolve(request));
   const verbs: CniVerbs = {
-    ADD: { required: ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"], run: verb },
-    DEL: { required: ["CNI_CONTAINERID", "CNI_IFNAME"], run: verb },
+    ADD: { since: "0.1.0", required: ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"], run: verb },
+    DEL: { since: "0.1.0", required: ["CNI_CONTAINERID", "CNI_IFNAME"], run: verb },
+    CHECK: { since: "0.4.0", required: ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"], run: verb },
+    GC: { since: "1.1.0", required: ["CNI_PATH"], run: verb },
+    STATUS: { since: "1.1.0", required: ["CNI_PATH"], run: verb },
   };
   let reads = 0;
   const read = async (): Promise<string> => {
@@ -42,7 +45,15 @@ const failing = (error: unknown): Call => ({ run: () => Promise.reject(error) })
 test("a verb gets the attachment, the version and the whole configuration, and its result is printed", async () => {
   expect(await call({})).toEqual({
     status: 0,
-    json: { containerId: "c1", netns: "/run/netns/n1", ifname: "eth0", version: "1.1.0", config: CONFIG },
+    json: {
+      containerId: "c1",
+      netns: "/run/netns/n1",
+      ifname: "eth0",
+      version: "1.1.0",
+      config: CONFIG,
+      input: JSON.stringify(CONFIG),
+      environment: ENVIRONMENT,
+    },
     stderr: "",
     reads: 1,
   });
@@ -97,19 +108,16 @@ test.each([
   expect(json.details).toContain(`${name}=${value} must`);
 });
 
-test.each(["CHECK", "STATUS", "GC", "add", "toString", "__proto__"])(
-  "%s is no command here",
-  async (name) => {
-    const { json, reads } = await call({ environment: { ...ENVIRONMENT, CNI_COMMAND: name } });
-    expect(json).toEqual({ cniVersion: "1.1.0", code: 4, msg: `unknown CNI_COMMAND ${name}` });
-    expect(reads).toBe(0);
-  },
-);
+test.each(["add", "UPDATE", "toString", "__proto__"])("%s is no command here", async (name) => {
+  const { json, reads } = await call({ environment: { ...ENVIRONMENT, CNI_COMMAND: name } });
+  expect(json).toEqual({ cniVersion: "1.1.0", code: 4, msg: `unknown CNI_COMMAND ${name}` });
+  expect(reads).toBe(0);
+});
 
 test("without CNI_COMMAND it says what it is to humans only", async () => {
   const { status, json, stderr } = await call({ environment: {} });
   expect({ status, json }).toEqual({ status: 0, json: undefined });
-  expect(stderr).toContain("ADD, DEL or VERSION");
+  expect(stderr).toContain("ADD, DEL, CHECK, GC, STATUS or VERSION");
 });
 
 test.each(["", "{", '{"cniVersion": "1.1.0"} x', "null", "[]", '"text"', "7"])(
@@ -123,20 +131,54 @@ test.each(["", "{", '{"cniVersion": "1.1.0"} x', "null", "[]", '"text"', "7"])(
 
 test("stdin that cannot be read is an I/O failure", async () => {
   const { stdout, status } = await dispatch(ENVIRONMENT, () => Promise.reject(new Error("EIO")), {
-    ADD: { required: [], run: async () => ({}) },
+    ADD: { since: "0.1.0", required: [], run: async () => ({}) },
   });
   expect(status).toBe(1);
   expect(JSON.parse(stdout)).toMatchObject({ code: 5, details: "Error: EIO" });
 });
 
-test.each(["1.0.0", "1.1.0"])("version %s is spoken, also in errors", async (cniVersion) => {
+const VERSIONS = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
+
+test("a configuration without a version is of 0.1.0", async () => {
+  expect((await call({ input: JSON.stringify({ ...CONFIG, cniVersion: undefined }) })).json.version).toBe(
+    "0.1.0",
+  );
+});
+
+test.each([
+  ["CHECK", "0.4.0"],
+  ["GC", "1.1.0"],
+  ["STATUS", "1.1.0"],
+])("%s is there since %s", async (command, since) => {
+  const environment = { ...ENVIRONMENT, CNI_COMMAND: command };
+  for (const cniVersion of VERSIONS) {
+    const { json, status } = await call({ environment, input: JSON.stringify({ ...CONFIG, cniVersion }) });
+    const isThere = VERSIONS.indexOf(cniVersion) >= VERSIONS.indexOf(since);
+    expect(status).toBe(isThere ? 0 : 1);
+    if (isThere) continue;
+    expect(json).toEqual({
+      cniVersion,
+      code: 1,
+      msg: "incompatible CNI versions",
+      details: `${command} is there since ${since}, and config is "${cniVersion}"`,
+    });
+  }
+});
+
+test.each(["GC", "STATUS"])("%s is about no container, but needs CNI_PATH", async (CNI_COMMAND) => {
+  expect((await call({ environment: { CNI_COMMAND, CNI_PATH: "/opt/cni/bin" } })).status).toBe(0);
+  const { json } = await call({ environment: { CNI_COMMAND } });
+  expect(json).toMatchObject({ code: 4, msg: "missing environment variables: CNI_PATH" });
+});
+
+test.each(VERSIONS)("version %s is spoken, also in errors", async (cniVersion) => {
   const input = JSON.stringify({ ...CONFIG, cniVersion });
   expect((await call({ input })).json.version).toBe(cniVersion);
   const { json } = await call({ input, ...failing(new CniError(11, "later", "in a minute")) });
   expect(json).toEqual({ cniVersion, code: 11, msg: "later", details: "in a minute" });
 });
 
-test.each([undefined, "", "0.1.0", "0.4.0", "1.0", "1.2.0", "2.0.0", 1, null, {}])(
+test.each(["", "0.0.1", "0.5.0", "1.0", "1.2.0", "2.0.0", "v1.0.0", 1, null, {}])(
   "version %j is incompatible",
   async (cniVersion) => {
     const { json } = await call({ input: JSON.stringify({ ...CONFIG, cniVersion }) });
@@ -144,7 +186,7 @@ test.each([undefined, "", "0.1.0", "0.4.0", "1.0", "1.2.0", "2.0.0", 1, null, {}
       cniVersion: "1.1.0",
       code: 1,
       msg: "incompatible CNI versions",
-      details: `config is ${JSON.stringify(cniVersion ?? (cniVersion === null ? null : "0.1.0"))}, plugin supports ["1.0.0","1.1.0"]`,
+      details: `config is ${JSON.stringify(cniVersion)}, plugin supports ${JSON.stringify(VERSIONS)}`,
     });
   },
 );
@@ -158,7 +200,7 @@ test.each([
   const environment = { CNI_COMMAND: "VERSION", CNI_IFNAME: "dummy", CNI_NETNS: "dummy" };
   expect(await call({ environment, input })).toEqual({
     status: 0,
-    json: { cniVersion, supportedVersions: ["1.0.0", "1.1.0"] },
+    json: { cniVersion, supportedVersions: VERSIONS },
     stderr: "",
     reads: 1,
   });

@@ -1,13 +1,18 @@
 import { expect, test } from "@jest/globals";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { checkCniConfig, ConfigError, networkFromCni } from "../../../src/config/from-cni.ts";
+import { checkCniConfig } from "../../../src/config/cni-config.ts";
+import { askedDns, type CniArguments } from "../../../src/config/cni-runtime.ts";
+import { ConfigError } from "../../../src/config/config-error.ts";
+import { networkFromCni, processFromCni } from "../../../src/config/from-cni.ts";
 import { DEFAULT_NETWORK, DEFAULT_PORTS, type NetworkOptions } from "../../../src/config/options.ts";
 
 const ROOT = join(__dirname, "../../..");
 
-const network = (config: Record<string, unknown>): NetworkOptions =>
-  networkFromCni(checkCniConfig({ name: "net", type: "bucatini", ...config }), "eth0");
+const checked = (config: Record<string, unknown>) =>
+  checkCniConfig({ name: "net", type: "bucatini", ...config });
+const network = (config: Record<string, unknown>, args: CniArguments = { ips: [] }): NetworkOptions =>
+  networkFromCni(checked(config), { ifname: "eth0", args, ephemeral: { first: 32_768, last: 60_999 } });
 
 /** The error of a configuration. */
 function errorOf(config: Record<string, unknown>): ConfigError {
@@ -36,6 +41,7 @@ test("every key sets what it says, in canonical form", () => {
     gateways: ["10.1.0.1", "2001:db8:0::1"],
     mtu: 1400,
     mac: "02-00-00-00-00-0A",
+    ourMac: "02:00:00:00:00:0b",
     interface: "wlan0",
     mapGateway: false,
     mapHostLoopback: ["10.1.0.2", "10.1.0.3"],
@@ -44,7 +50,16 @@ test("every key sets what it says, in canonical form", () => {
     dnsHost: ["9.9.9.9", "127.0.0.53"],
     outbound: ["192.0.2.7"],
     outboundInterface: "wlan0",
+    outboundInterface6: "wg0",
     routerAdvertisements: true,
+    tcpPorts: ["8080:80", "127.0.0.1/2222:22"],
+    udpNs: ["53"],
+    hostLoopbackToContainer: true,
+    freebind: true,
+    without: ["icmp"],
+    ingressRate: 8_000_000,
+    egressRate: 80,
+    egressBurst: 16_000,
     offload: false,
     flows: 1024,
     logLevel: "debug",
@@ -52,13 +67,15 @@ test("every key sets what it says, in canonical form", () => {
   expect(network(config)).toEqual({
     ipv4: true,
     configure: true,
-    without: [],
+    dhcp: DEFAULT_NETWORK.dhcp,
+    without: ["icmp"],
     ipv6: true,
     interfaceName: "eth0",
     addresses: ["10.1.0.5/16", "2001:db8::5"],
     gateways: ["10.1.0.1", "2001:db8::1"],
     mtu: 1400,
     mac: "02:00:00:00:00:0a",
+    ourMac: "02:00:00:00:00:0b",
     template: "wlan0",
     mapGateway: false,
     mapHostLoopback: ["10.1.0.3"],
@@ -66,9 +83,20 @@ test("every key sets what it says, in canonical form", () => {
     dnsForward: ["10.1.0.53"],
     dnsHosts: ["9.9.9.9", "127.0.0.53"],
     outbound: ["192.0.2.7"],
-    outboundInterface: "wlan0",
+    outboundInterface4: "wlan0",
+    outboundInterface6: "wg0",
     routerAdvertisements: true,
-    ports: DEFAULT_NETWORK.ports,
+    ports: {
+      ...DEFAULT_PORTS,
+      rules: [
+        { side: "host", protocol: "tcp", first: 8080, last: 8080, targetFirst: 80 },
+        { side: "host", protocol: "tcp", address: "127.0.0.1", first: 2222, last: 2222, targetFirst: 22 },
+        { side: "container", protocol: "udp", interface: "lo", first: 53, last: 53, targetFirst: 53 },
+      ],
+      hostLoopbackToContainer: true,
+      freebind: true,
+    },
+    bandwidth: { ingress: { rate: 1_000_000, burst: 131_072 }, egress: { rate: 10, burst: 2000 } },
     offload: false,
     flows: 1024,
     logLevel: "debug",
@@ -127,24 +155,112 @@ test.each([
   [{ dns: { nameservers: "10.0.0.1" } }, "/dns/nameservers must be array"],
   [{ dns: { search: [1] } }, "/dns/search/0 must be string"],
   [{ runtimeConfig: [] }, "/runtimeConfig must be object"],
+  [{ tcpPorts: ["80", "eighty"] }, "/tcpPorts/1 is eighty: a port should stand here, at character 1"],
+  [{ udpPorts: "53" }, "/udpPorts must be array"],
+  [
+    { splice: false, hostLoopbackToContainer: true },
+    "/hostLoopbackToContainer must not be true when /splice",
+  ],
+  [{ without: ["sctp"] }, "/without/0 must be equal to one of the allowed values: tcp, udp, icmp, ndp"],
+  [{ ingressRate: -1 }, "/ingressRate must be >= 0"],
+  [{ egressBurst: "1M" }, "/egressBurst must be integer"],
+  [{ captureFile: "x.pcap" }, '/captureFile must match pattern "^/"'],
+  [{ logLimit: 10 }, "/logLimit must be >= 40960"],
+  [{ runAs: { uid: 65534 } }, "/runAs must have required property 'gid'"],
+  [{ ipam: { type: "../sh" } }, "/ipam/type must match pattern"],
+  [{ ipam: { type: 7 } }, "/ipam/type must be string"],
+  [{ ipam: { ranges: [] } }, "/ipam must have a type"],
+  [
+    { ipam: { type: "static" }, addresses: ["10.0.0.1/24"] },
+    "/addresses must not be given together with /ipam",
+  ],
+  [{ runtimeConfig: { ips: ["10.0.0.300"] } }, "/runtimeConfig/ips/0 is 10.0.0.300: not an address"],
+  [{ runtimeConfig: { IPs: "10.0.0.3" } }, "/runtimeConfig/IPs must be a list"],
+  [{ runtimeConfig: { Mac: "x" } }, "/runtimeConfig/Mac is x: not the MAC address"],
+  [{ runtimeConfig: { mac: 7 } }, "/runtimeConfig/mac must be text"],
+  [{ args: { cni: { ips: [1] } } }, "/args/cni/ips/0 must be text"],
+  [{ runtimeConfig: { bandwidth: { IngressRate: "1M" } } }, "/runtimeConfig/bandwidth/IngressRate must be a"],
+  [{ ipv6: false, runtimeConfig: { ips: ["2001:db8::5/64"] } }, "/runtimeConfig/ips has 2001:db8::5/64, but"],
 ])("%j: %s", (config, message) => {
   const error = errorOf(config);
   expect(error.message).toContain(message);
   expect(error.isUnsupported).toBe(false);
 });
 
-test.each([
-  [{ ipam: { type: "host-local" } }, '/ipam is not supported: {"type":"host-local"}'],
-  [{ prevResult: { ips: [] } }, '/prevResult is not supported: {"ips":[]}'],
-  [{ runtimeConfig: { ips: ["10.0.0.1/24"] } }, '/runtimeConfig/ips is not supported: ["10.0.0.1/24"]'],
-  [
-    { runtimeConfig: { mac: "02:00:00:00:00:01" } },
-    '/runtimeConfig/mac is not supported: "02:00:00:00:00:01"',
-  ],
-])("%j is said not to be there yet", (config, message) => {
-  const error = errorOf(config);
-  expect(error.message).toContain(message);
+test("DHCP is refused with a reason", () => {
+  const error = errorOf({ ipam: { type: "dhcp" } });
+  expect(error.message).toContain(
+    '/ipam/type is not supported: "dhcp"; it asks on the container\'s link',
+  );
   expect(error.isUnsupported).toBe(true);
+});
+
+test("addresses: those of the runtime, else of args, else of CNI_ARGS, else of the configuration", () => {
+  const all = {
+    addresses: ["10.4.0.1/24"],
+    args: { cni: { IPs: ["10.2.0.1/24"] } },
+    runtimeConfig: { Ips: ["10.1.0.1/24", "2001:DB8::1/64"] },
+  };
+  const args = { ips: ["10.3.0.1"] };
+  expect(network(all, args).addresses).toEqual(["10.1.0.1/24", "2001:db8::1/64"]);
+  expect(network({ ...all, runtimeConfig: { ips: [] } }, args).addresses).toEqual(["10.2.0.1/24"]);
+  expect(network({ ...all, runtimeConfig: null, args: null }, args).addresses).toEqual(["10.3.0.1"]);
+  expect(network({ ...all, runtimeConfig: {}, args: { cni: null } }).addresses).toEqual(["10.4.0.1/24"]);
+});
+
+test("an IPAM plugin reads for itself what is asked for", () => {
+  const config = { ipam: { type: "static" }, runtimeConfig: { ips: ["10.1.0.1/24"] } };
+  expect(network(config, { ips: ["10.3.0.1"] }).addresses).toEqual([]);
+});
+
+test("the MAC address: that of the runtime, else of args, else of CNI_ARGS, else of the configuration", () => {
+  const mac = (last: number): string => `02:00:00:00:00:0${last}`;
+  const all = { mac: mac(4), args: { cni: { MAC: mac(2) } }, runtimeConfig: { Mac: mac(1) } };
+  const args = { ips: [], mac: mac(3) };
+  expect(network(all, args).mac).toBe(mac(1));
+  expect(network({ ...all, runtimeConfig: {} }, args).mac).toBe(mac(2));
+  expect(network({ mac: mac(4), args: { other: 1 } }, args).mac).toBe(mac(3));
+  expect(network({ mac: mac(4) }).mac).toBe(mac(4));
+});
+
+test.each([
+  [{ ingressRate: 0, egressRate: 0 }, undefined],
+  [{ ingressBurst: 800 }, undefined],
+  [{ IngressRate: 8, IngressBurst: 4_294_967_295 }, { ingress: { rate: 1, burst: 536_870_911 } }],
+  [{ egressRate: 1, egressBurst: 1 }, { egress: { rate: 1, burst: 1 } }],
+  [{ egressRate: 800_000_000 }, { egress: { rate: 100_000_000, burst: 10_000_000 } }],
+])("the runtime limits the bandwidth by bits: %j", (bandwidth, bytes) => {
+  // It takes the place of the configuration's own limits.
+  expect(network({ ingressRate: 80, runtimeConfig: { bandwidth } }).bandwidth).toEqual(bytes);
+});
+
+test.each([
+  [{}, {}],
+  [{ dns: null, runtimeConfig: null }, {}],
+  [
+    { dns: { nameservers: ["10.0.0.1"], domain: "d.test", search: ["s.test"] } },
+    { nameservers: ["10.0.0.1"], domain: "d.test", search: ["s.test"] },
+  ],
+  [
+    {
+      dns: { nameservers: ["10.0.0.1"], search: ["s.test"] },
+      runtimeConfig: { dns: { Servers: ["10.1.1.1"], Searches: null, Options: ["ndots:5"] } },
+    },
+    { nameservers: ["10.1.1.1"], search: ["s.test"], options: ["ndots:5"] },
+  ],
+])("resolvers of %j", (config, dns) => {
+  expect(askedDns(checked(config))).toEqual(dns);
+});
+
+test("options of the engine's process", () => {
+  const options = {
+    logFile: "/tmp/log",
+    logLimit: 65_536,
+    captureFile: "/tmp/x.pcap",
+    runAs: { uid: 65_534, gid: 65_534 },
+  };
+  expect(processFromCni(checked(options))).toEqual(options);
+  expect(processFromCni(checked({}))).toEqual({});
 });
 
 test.each([
@@ -181,11 +297,14 @@ test.each([
     { portMappings: [{ hostPort: 1, containerPort: 1, protocol: "sctp" }] },
     'protocol is "sctp": only tcp and udp',
   ],
-  [{ portMappings: [{ hostPort: 1, containerPort: 1, hostIP: "x" }] }, 'hostIP is "x": no IP address'],
+  [
+    { portMappings: [{ hostPort: 1, containerPort: 1, hostIP: "x" }] },
+    "hostIP is x: not the address of a host",
+  ],
 ])("published ports %j: %s", (runtimeConfig, message) => {
   const error = errorOf({ runtimeConfig });
   expect(error.message).toContain(message);
-  expect(error.isUnsupported).toBe(false);
+  expect(error.isUnsupported).toBe(message.includes("sctp"));
 });
 
 test("what a runtime passes on without effect on the connection is no error", () => {
@@ -193,6 +312,8 @@ test("what a runtime passes on without effect on the connection is no error", ()
     portMappings: [],
     ips: null,
     dns: { Servers: ["10.1.1.1"] },
+    bandwidth: {},
+    ipRanges: [[{ subnet: "10.0.0.0/8" }]],
     aliases: { um: ["foo"] },
     "io.kubernetes.cri.pod-annotations": {},
   };
@@ -203,8 +324,7 @@ test("the example in plugin/ is a valid configuration", () => {
   const list = JSON.parse(readFileSync(join(ROOT, "plugin/example.conflist"), "utf8"));
   expect(list.plugins).toHaveLength(1);
   for (const plugin of list.plugins) {
-    const config = checkCniConfig({ ...plugin, name: list.name, cniVersion: list.cniVersion });
-    expect(networkFromCni(config, "eth0")).toBeDefined();
+    expect(network({ ...plugin, name: list.name, cniVersion: list.cniVersion })).toBeDefined();
   }
 });
 
