@@ -12,10 +12,11 @@ export interface ControlSocket {
 }
 
 /**
- * Opens a socket at a path that must not exist, for the owner of its directory. Those who may ask: we as we are now,
- * that owner, and root. Throws SysError, or what node:fs throws.
+ * Opens a socket for the owner of its directory, in the place of what an engine left there that failed before us. Those
+ * who may ask: we as we are now, that owner, and root. Throws SysError, or what node:fs throws.
  */
 export function openControlSocket(path: string): ControlSocket {
+  rmSync(path, { force: true });
   const fd = listenUnix(path);
   chmodSync(path, 0o600);
   const { uid, gid } = statSync(dirname(path));

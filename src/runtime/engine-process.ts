@@ -1,6 +1,6 @@
 /** Starts the engine: a process of its own session that outlives the launcher. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { AppError, appErrorFrom, errorCode } from "../base/errors.ts";
 import type { EngineFds, EngineOptions } from "../config/options.ts";
@@ -14,7 +14,7 @@ import {
 } from "../kernel/caps.ts";
 import { numbered } from "./handed-in.ts";
 import { installedFile } from "./installation.ts";
-import { startReaper } from "./reaper.ts";
+import { Reaper } from "./reaper.ts";
 
 /** Numbers that the engine's descriptors have there; 3 brings its options, up to end of file. */
 const FDS = {
@@ -73,7 +73,7 @@ export async function startEngine<Recorded>(
   const capabilities = [...ENGINE_CAPABILITIES, ...(runAs === undefined ? [] : IDENTITY_CAPABILITIES)];
   limitCapabilities(capabilities, SIGNAL_CAPABILITIES);
   forbidNewPrivileges();
-  const ending = runAs === undefined ? [] : [startReaper(stateDirectory)];
+  const reapers = runAs === undefined ? [] : [new Reaper()];
   const { hostNetlink, containerNetlink, netns, log, listeners } = resources;
   const own = ["ignore", "ignore", resources.errors, "pipe"] as const;
   const inside = [orNothing(resources.tap), hostNetlink, containerNetlink, netns] as const;
@@ -84,9 +84,8 @@ export async function startEngine<Recorded>(
     cwd: "/",
     env: ENVIRONMENT,
     detached: !foreground,
-    stdio: [...own, ...inside, "pipe", ...outputs, ...given, ...ending],
+    stdio: [...own, ...inside, "pipe", ...outputs, ...given, ...reapers.map(({ fd }) => fd)],
   });
-  ending.forEach(closeSync);
   try {
     const document: EngineOptions = { ...options, fds: descriptors(resources) };
     const input = childPipe(child, OPTIONS_FD);
@@ -96,6 +95,7 @@ export async function startEngine<Recorded>(
     input.end(JSON.stringify(document));
     await ready(child, output, stateDirectory);
     const recorded = record(child.pid!);
+    for (const reaper of reapers) reaper.start(stateDirectory);
     await new Promise<void>((resolve) => output.end("recorded\n", resolve));
     input.destroy();
     output.destroy();
@@ -104,6 +104,8 @@ export async function startEngine<Recorded>(
   } catch (error) {
     child.kill("SIGKILL");
     throw error;
+  } finally {
+    for (const reaper of reapers) reaper.close();
   }
 }
 

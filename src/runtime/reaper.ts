@@ -13,19 +13,31 @@ import { openPipe } from "../kernel/process.ts";
  */
 const SCRIPT = 'read -r end; rm -rf ./*; rmdir "$1" "${1%/*}"';
 
-/** Starts it. Gives a descriptor for the engine, and for nobody else; the caller closes it here. Throws SysError. */
-export function startReaper(directory: string): number {
-  const pipe = openPipe();
-  const child = spawn("/bin/sh", ["-c", SCRIPT, "bucatini-reaper", directory], {
-    argv0: "bucatini-reaper",
-    cwd: directory,
-    env: { PATH: "/usr/bin:/bin" },
-    detached: true,
-    stdio: [pipe.read, "ignore", "ignore"],
-  });
-  // Without a shell the directory stays until the next command that looks at it.
-  child.on("error", () => {});
-  child.unref();
-  closeSync(pipe.read);
-  return pipe.write;
+export class Reaper {
+  readonly #pipe = openPipe();
+
+  /** A descriptor for the engine, which does nothing with it. */
+  get fd(): number {
+    return this.#pipe.write;
+  }
+
+  /** Starts waiting for the engine's end. */
+  start(directory: string): void {
+    const child = spawn("/bin/sh", ["-c", SCRIPT, "bucatini-reaper", directory], {
+      argv0: "bucatini-reaper",
+      cwd: directory,
+      env: { PATH: "/usr/bin:/bin" },
+      detached: true,
+      stdio: [this.#pipe.read, "ignore", "ignore"],
+    });
+    // Without a shell the directory stays until the next command that looks at it.
+    child.on("error", () => {});
+    child.unref();
+  }
+
+  /** Closes what we have of the pipe: the engine and the shell have their own. */
+  close(): void {
+    closeSync(this.#pipe.read);
+    closeSync(this.#pipe.write);
+  }
 }

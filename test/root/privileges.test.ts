@@ -149,6 +149,21 @@ test("an engine that is killed leaves nothing, and its place may be taken at onc
   });
 }, 60_000);
 
+test("a container that starts again at once gets its ports", async () => {
+  const again = "-t 80:8080 -u 53:5353 -t auto,~80";
+  await withEngine(again, async (net) => {
+    const { bucatini } = net.stage;
+    const output = await net.outside.run(`
+      for i in 1 2 3 4 5; do
+        ip netns del web
+        ip netns add web
+        ${bucatini} attach --netns web --name web ${again}
+      done
+      ls -A /run/bucatini/web`);
+    expect(output).toBe(`${"web\n".repeat(5)}control.sock\nengine.log\nstate.json\n`);
+  });
+}, 60_000);
+
 test.each([
   { runAs: "daemon", uid: "1", gid: "1" },
   { runAs: "1234", uid: "1234", gid: "1234" },
