@@ -169,6 +169,11 @@ function recordEngine(directory: string, state: EngineState): EngineState {
   }
 }
 
+const logsToFile = ({
+  process: options,
+  foreground,
+}: Pick<LaunchRequest, "process" | "foreground">): boolean => !foreground || options.logFile !== undefined;
+
 /** Opens what the engine writes to. Throws LOG_FILE. */
 function openOutputs(
   { process: options, foreground, engine }: LaunchRequest,
@@ -178,7 +183,7 @@ function openOutputs(
   const { logFile, logLimit, captureFile, statsSeconds } = options;
   let log = stderr;
   let errors = stderr;
-  if (!foreground || logFile !== undefined) {
+  if (logsToFile({ process: options, foreground })) {
     const { id, target } = engine.state;
     const path = logFile ?? join(engine.directory, "engine.log");
     errors = closeLater("the log", openLog(path, { id, target }));
@@ -215,7 +220,7 @@ function engineOptions(
     stateDirectory: engine.directory,
     ...(runAs !== undefined && { runAs }),
     logLevel: network.logLevel,
-    ...(logLimit !== undefined && { logLimit }),
+    ...(logLimit !== undefined && logsToFile(request) && { logLimit }),
     ...(captureFile !== undefined && { captureFile }),
     ...(statsSeconds !== undefined && { statsSeconds }),
     offload: network.offload,
