@@ -1,4 +1,5 @@
 /** What a CNI network configuration means. Its keys are those of schemas/cni-config.schema.json. */
+import { inPrefix, parseIp, parsePrefix } from "../base/address.ts";
 import { ipamType, isEmpty, type CniConfig } from "./cni-config.ts";
 import { rulesFromMappings, rulesFromSpecs } from "./cni-ports.ts";
 import { askedAddresses, askedBandwidth, askedMac, capability, type CniArguments } from "./cni-runtime.ts";
@@ -44,12 +45,13 @@ export function networkFromCni(config: CniConfig, circumstances: CniCircumstance
   const { args, ifname, ephemeral } = circumstances;
   // An IPAM plugin reads for itself what is asked for.
   const asked = ipamType(config) === undefined ? askedAddresses(config, args) : undefined;
+  const configured = readList("/addresses", config.addresses, hostPrefix);
   const options: NetworkOptions = {
     ...DEFAULT_NETWORK,
     ipv4,
     ipv6,
     interfaceName: ifname,
-    addresses: asked?.addresses ?? readList("/addresses", config.addresses, hostPrefix),
+    addresses: withAsked(configured, asked?.addresses ?? []),
     gateways: lastOfEachFamily(readList("/gateways", config.gateways, hostAddress)),
     // What an orchestrator starts does not see what listens on the host's loopback unless somebody says so.
     mapGateway: (config.mapGateway ?? false) && mapHostLoopback !== "none",
@@ -66,9 +68,32 @@ export function networkFromCni(config: CniConfig, circumstances: CniCircumstance
     ...(mtu !== undefined && { mtu }),
   };
   setOptional(options, config, args);
-  checkFamilies(options, asked?.pointer ?? "/addresses");
+  checkFamilies(options, {
+    "/addresses": configured,
+    ...(asked !== undefined && { [asked.pointer]: asked.addresses }),
+    "/gateways": options.gateways,
+    "/outbound": options.outbound,
+  });
   return options;
 }
+
+/**
+ * Addresses that a runtime asks for take the place of the configured ones of their family, and the length of a
+ * configured network that they are in: Podman asks for one IPv4 address and means IPv6 to stay, and names, when it
+ * connects a container again, the addresses it had without their lengths.
+ */
+function withAsked(configured: readonly string[], asked: readonly string[]): string[] {
+  const networks = configured.map(parsePrefix).filter((prefix) => prefix !== undefined);
+  const placed = asked.map((text) => {
+    const address = parseIp(text);
+    const network = address && networks.find((prefix) => inPrefix(address, prefix.address, prefix.length));
+    return network === undefined ? text : `${text}/${network.length}`;
+  });
+  const isAskedFor = (text: string): boolean => asked.some((other) => isIpv6Text(other) === isIpv6Text(text));
+  return [...placed, ...configured.filter((text) => !isAskedFor(text))];
+}
+
+const isIpv6Text = (text: string): boolean => text.includes(":");
 
 /** What is absent when nobody asks for it. */
 function setOptional(options: NetworkOptions, config: CniConfig, args: CniArguments): void {
@@ -138,14 +163,13 @@ const mapping = (
   value === undefined || value === "none" ? value : lastOfEachFamily(readList(pointer, value, aliasAddress));
 
 /** What belongs to a family that is switched off is a contradiction, not something to drop silently. */
-function checkFamilies(options: NetworkOptions, addressesAt: string): void {
+function checkFamilies(options: NetworkOptions, places: Readonly<Record<string, readonly string[]>>): void {
   if (options.routerAdvertisements && !options.ipv6) {
     throw new ConfigError("/routerAdvertisements", "must not be true when /ipv6 is false");
   }
-  for (const key of ["addresses", "gateways", "outbound"] as const) {
-    const wrong = options[key].find((text) => isOfDisabledFamily(text, options));
+  for (const [pointer, addresses] of Object.entries(places)) {
+    const wrong = addresses.find((text) => isOfDisabledFamily(text, options));
     if (wrong === undefined) continue;
-    const pointer = key === "addresses" ? addressesAt : `/${key}`;
     throw new ConfigError(pointer, `has ${wrong}, but ${options.ipv4 ? "/ipv6" : "/ipv4"} is false`);
   }
 }

@@ -189,9 +189,7 @@ test.each([
 
 test("DHCP is refused with a reason", () => {
   const error = errorOf({ ipam: { type: "dhcp" } });
-  expect(error.message).toContain(
-    '/ipam/type is not supported: "dhcp"; it asks on the container\'s link',
-  );
+  expect(error.message).toContain('/ipam/type is not supported: "dhcp"; it asks on the container\'s link');
   expect(error.isUnsupported).toBe(true);
 });
 
@@ -206,6 +204,14 @@ test("addresses: those of the runtime, else of args, else of CNI_ARGS, else of t
   expect(network({ ...all, runtimeConfig: { ips: [] } }, args).addresses).toEqual(["10.2.0.1/24"]);
   expect(network({ ...all, runtimeConfig: null, args: null }, args).addresses).toEqual(["10.3.0.1"]);
   expect(network({ ...all, runtimeConfig: {}, args: { cni: null } }).addresses).toEqual(["10.4.0.1/24"]);
+});
+
+test("an address that is asked for replaces those of its family, and has the length of the network it is in", () => {
+  const addresses = ["10.4.0.1/25", "10.5.0.1/26", "2001:db8::1/80"];
+  const asking = (...ips: string[]): string[] => network({ addresses, runtimeConfig: { ips } }).addresses;
+  expect(asking("10.5.0.9")).toEqual(["10.5.0.9/26", "2001:db8::1/80"]);
+  expect(asking("2001:db8::9")).toEqual(["2001:db8::9/80", "10.4.0.1/25", "10.5.0.1/26"]);
+  expect(asking("10.4.0.9/8", "2001:db8:1::9")).toEqual(["10.4.0.9/8", "2001:db8:1::9"]);
 });
 
 test("an IPAM plugin reads for itself what is asked for", () => {
