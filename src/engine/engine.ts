@@ -2,7 +2,7 @@
 import { IP_WORDS, parseIp, parseMac } from "../base/address.ts";
 import { Counters } from "../base/counters.ts";
 import type { FamilyPlan } from "../config/network-plan.ts";
-import type { AdvertiseOptions, BandwidthLimit, EngineOptions, PortOptions } from "../config/options.ts";
+import type { AdvertiseOptions, Bandwidth, EngineOptions, PortOptions } from "../config/options.ts";
 import { describeTransition } from "../flow/describe.ts";
 import { FlowTable } from "../flow/table.ts";
 import { TimerWheel } from "../flow/timers.ts";
@@ -82,8 +82,7 @@ export function buildEngine(options: EngineOptions, { log, offloads, inside, pau
     listeners: new Listeners((fd) => host.close(fd)),
     ports: portPolicy(options.ports),
     without: new Set(options.without),
-    ingress: bucket(options.bandwidth?.ingress, host.nowMs),
-    egress: bucket(options.bandwidth?.egress, host.nowMs),
+    ...buildLimits(options.bandwidth, host.nowMs),
     log,
     plan: layout.plan,
     packet: { hopLimit: 0, dontFragment: false, segment: 0 },
@@ -111,8 +110,13 @@ export function buildEngine(options: EngineOptions, { log, offloads, inside, pau
   return { epoll, host, net, stack, ports };
 }
 
-const bucket = (limit: BandwidthLimit | undefined, nowMs: number): TokenBucket | undefined =>
-  limit === undefined ? undefined : new TokenBucket(limit, nowMs);
+const buildLimits = (
+  { ingress, egress }: Bandwidth = {},
+  nowMs: number,
+): Pick<Net, "ingress" | "egress"> => ({
+  ingress: ingress && new TokenBucket(ingress, nowMs),
+  egress: egress && new TokenBucket(egress, nowMs),
+});
 
 /** Without a TAP there is nothing else inside that connections could arrive at. */
 const portPolicy = ({ splice, spliceOnly, hostLoopbackToContainer }: PortOptions): PortPolicy => ({

@@ -133,7 +133,7 @@ export class Loop {
       else this.#handlers.watch();
     }
     stack.service();
-    if (this.#egress?.isOpen === true && !tap) this.#egress.idleAt = this.#host.nowMs;
+    if (this.#egress?.isOpen === true && !tap) this.#egress.isIdle = true;
     this.#isBulk = tap && this.#readTap() >= BULK_BYTES;
     this.#tapWasReadable = tap;
     stack.endOfCycle();
@@ -187,7 +187,7 @@ export class Loop {
       const length = host.tapRead(at, FRAME_ROOM);
       if (length < 0) {
         if (length !== -EAGAIN) this.#handlers.tapLost(-length);
-        else if (egress !== undefined) egress.idleAt = host.nowMs;
+        else if (egress !== undefined) egress.isIdle = true;
         break;
       }
       this.#stack.frame(at, at + length);
@@ -195,6 +195,7 @@ export class Loop {
       if (egress === undefined) continue;
       egress.take(length - VNET_LENGTH - ETHERNET_LENGTH);
       if (egress.isOpen) continue;
+      egress.isIdle = false;
       this.#watchTap(0);
       break;
     }

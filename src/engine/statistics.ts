@@ -1,5 +1,5 @@
 /** Prints what an engine has counted, now and then, for a person who watches. */
-import type { CounterName, Counters } from "../base/counters.ts";
+import type { Counters } from "../base/counters.ts";
 import { openInterval, takeExpirations } from "../kernel/timer.ts";
 import { LogSink } from "../log/sink.ts";
 
@@ -8,7 +8,7 @@ export class Statistics {
   readonly timer: number;
   readonly #counters: Counters;
   readonly #sink: LogSink;
-  #before: Partial<Record<CounterName, number>> = {};
+  #before = new Map<string, number>();
 
   /**
    * Throws SysError.
@@ -24,12 +24,9 @@ export class Statistics {
   /** Prints all counters and how far they have moved since the last time; nothing when none has. */
   print(): void {
     takeExpirations(this.timer);
-    const now = this.#counters.snapshot();
-    const rows = Object.entries(now).map(([name, count]) => {
-      const more = count - (this.#before[name as CounterName] ?? 0);
-      return { name, count, more };
-    });
-    this.#before = now;
+    const now = Object.entries(this.#counters.snapshot());
+    const rows = now.map(([name, count]) => ({ name, count, more: count - (this.#before.get(name) ?? 0) }));
+    this.#before = new Map(now);
     if (rows.every(({ more }) => more === 0)) return;
     const lines = rows.map(({ name, count, more }) => row(name, String(count), more === 0 ? "" : `+${more}`));
     this.#sink.write(`${[row("counter", "total", "since"), ...lines].join("\n")}\n\n`);

@@ -48,7 +48,7 @@ export class LimitedFile {
     return to;
   }
 
-  /** Where the first line begins whose end before it is at `at` or later; `size` when there is none. */
+  /** Where the line begins that follows the one with the byte at `at`; `size` when there is none. */
   #behindLine(at: number, size: number): number {
     const chunk = Buffer.allocUnsafe(CHUNK);
     for (let from = at; from < size;) {

@@ -14,12 +14,12 @@ export class LogSink {
 
   /**
    * @param destination an open descriptor, which is not closed, or the path of a file to append to
-   * @param limit bytes that the file may have; the descriptor is one for a LimitedFile
+   * @param limit bytes that a regular file may have; the descriptor is one for a LimitedFile
    */
   constructor(destination: number | string, limit?: number) {
     const fd =
       typeof destination === "number" ? withoutWaiting(destination) : openSync(destination, "a", 0o600);
-    const file = limit === undefined ? undefined : new LimitedFile(fd, limit);
+    const file = limit === undefined || !fstatSync(fd).isFile() ? undefined : new LimitedFile(fd, limit);
     this.#append = file === undefined ? (bytes) => writeSync(fd, bytes) : (bytes) => file.append(bytes);
   }
 

@@ -22,8 +22,8 @@ export class TokenBucket {
   isOpen = true;
   /** How often it has opened again. */
   openings = 0;
-  /** When last nothing waited for it to open, in milliseconds; kept by whoever knows. */
-  idleAt: number;
+  /** Whether nothing waits for it to open; kept by whoever knows. */
+  isIdle = true;
   /** Bytes in a millisecond. */
   readonly rate: number;
   readonly #capacity: number;
@@ -38,7 +38,6 @@ export class TokenBucket {
     this.#capacity = Math.max(burst, this.#opening, this.rate * LATE_MS);
     this.#bytes = this.#capacity;
     this.#filledAt = nowMs;
-    this.idleAt = nowMs;
   }
 
   /** Bytes that may pass now without a debt, `most` at most; 0 when nothing may. */

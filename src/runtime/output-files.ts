@@ -25,16 +25,13 @@ export function openLog(path: string, about: Readonly<Record<string, unknown>>):
   }
 }
 
-/** Opens the log `fd`, which has that path, once more, so that lines in it can be moved. Throws LOG_FILE. */
+/**
+ * Opens the log `fd`, which has that path, once more, so that lines in it can be moved. What is no regular file has no
+ * size, and so no limit. Throws LOG_FILE.
+ */
 export function openLimitedLog(path: string, fd: number): number {
-  if (!fstatSync(fd).isFile()) {
-    throw new AppError(
-      "LOG_FILE",
-      `cannot limit the log ${path}: it is no regular file; leave the limit out`,
-    );
-  }
   try {
-    return openSync(`/proc/self/fd/${fd}`, "r+");
+    return openSync(`/proc/self/fd/${fd}`, fstatSync(fd).isFile() ? "r+" : "a");
   } catch (cause) {
     throw notWritten("the log", path, cause, "make it readable to you or choose another --log-file");
   }

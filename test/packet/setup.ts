@@ -1,7 +1,9 @@
 /** Lines of a script that come before time begins: what the link, the host and the rules are like. */
+import { SERVICES } from "../../src/config/options.ts";
 import { FRAGMENT_SLOT_LENGTH } from "../../src/proto/fragments.ts";
+import { TokenBucket } from "../../src/proto/token-bucket.ts";
 import type { FamilyRules } from "../../src/forward/address-rules.ts";
-import { FakeNet, ip } from "../support/fake-net.ts";
+import { FakeNet, ip, type FakeNetOptions } from "../support/fake-net.ts";
 import { addForward } from "./forward.ts";
 import type { Line } from "./script.ts";
 import { ScriptHost } from "./script-host.ts";
@@ -17,14 +19,19 @@ export interface Setup {
 export function buildNet(lines: readonly Line[]): Setup {
   const configs = lines.flatMap(({ action }) => (action.kind === "config" ? [action.words] : []));
   const value = (name: string): string | undefined => configs.find(([word]) => word === name)?.[1];
+  const wordsOf = (name: string): string[] => configs.find(([word]) => word === name)?.slice(1) ?? [];
   for (const [name] of configs) if (!NAMES.has(name)) throw new Error(`unknown configuration "${name}"`);
   const offload = value("offload") !== "off";
   const net = new FakeNet({
     capacity: Number(value("flows") ?? 64),
     offload,
     udpOffload: offload && value("udp-offload") !== "off",
+    without: new Set(wordsOf("without").map((word) => SERVICES.find((service) => service === word)!)),
+    ...limits(wordsOf("ingress"), "ingress"),
+    ...limits(wordsOf("egress"), "egress"),
     makeHost: (table, length) => new ScriptHost(table, length),
   });
+  if (net.egress !== undefined) net.egress.isIdle = false;
   if (!(net.host instanceof ScriptHost)) throw new Error("not the host that was asked for");
   net.link.mtu = Number(value("mtu") ?? 1500);
   net.link.v4.enabled = value("ipv4") !== "off";
@@ -39,11 +46,15 @@ export function buildNet(lines: readonly Line[]): Setup {
   return { net, host: net.host, ourIsn: isn === undefined ? undefined : Number(isn) >>> 0 };
 }
 
+/** RATE BURST, in bytes */
+const limits = ([rate, burst]: string[], name: "ingress" | "egress"): FakeNetOptions =>
+  rate === undefined ? {} : { [name]: new TokenBucket({ rate: Number(rate), burst: Number(burst) }, 0) };
+
 const NAMES: ReadonlySet<string> = new Set(
   (
     "offload udp-offload flows mtu ipv4 ipv6 pool fragments our-isn " +
     "advertise map-host-loopback map-guest dns outbound outbound-interface " +
-    "forward splice host-loopback-to-container gateway"
+    "without ingress egress forward splice host-loopback-to-container gateway"
   ).split(" "),
 );
 

@@ -24,6 +24,8 @@ const FRAME_PAYLOAD = 65_535 - 60;
 export const WINDOW_LIMIT = 1024 * 1024;
 /** Milliseconds for which a limited container may send ahead: what it sends waits in front of all else it says. */
 const AHEAD_MS = 100;
+/** Time-outs that are waived while what a limited container says waits to be read. */
+const PATIENCE = 3;
 /** Where a limit allows less than a frame, it goes in smaller ones, of so many bytes at least. */
 const LEAST_PAYLOAD = 536;
 /** A window that keeps the container busy until its next acknowledgement. */
@@ -240,14 +242,11 @@ export class ToTap {
   /** A segment to the container got no acknowledgement in time, or its window stays closed. */
   retransmitTimeout(flow: FlowIndex): void {
     const c = this.#c;
-    const { egress } = this.#net;
-    // What the container has said since may still wait for its turn to be read.
-    if (egress !== undefined && egress.idleAt <= c.retransmitAt[flow] - this.#timeout(flow)) {
-      return this.#armRetransmit(flow);
-    }
     const mostRetries = this.#isOpening(flow) ? SYN_RETRIES : MAX_RETRIES;
     if (++c.retries[flow] > mostRetries) return this.#reset(flow);
     c.retransmitAt[flow] = 0;
+    // What the container has said since may still wait for its turn to be read.
+    if (this.#net.egress?.isIdle === false && c.retries[flow] <= PATIENCE) return this.#armRetransmit(flow);
     if ((c.events[flow] & (Event.SynAckSent | Event.SynSent)) !== 0) {
       this.#net.counters.add(Count.tcpRetransmits);
       return this.syn(flow);
@@ -375,14 +374,10 @@ export class ToTap {
 
   #armRetransmit(flow: FlowIndex): void {
     const c = this.#c;
-    c.retransmitAt[flow] = this.#net.host.nowMs + this.#timeout(flow);
-    this.wake(flow, c.retransmitAt[flow]);
-  }
-
-  /** Milliseconds to wait for an acknowledgement. */
-  #timeout(flow: FlowIndex): number {
     const first = this.#isOpening(flow) ? SYN_RETRANSMIT_MS : RETRANSMIT_MS;
-    return Math.min(first * 2 ** this.#c.retries[flow], RETRANSMIT_MAX_MS);
+    const delay = Math.min(first * 2 ** c.retries[flow], RETRANSMIT_MAX_MS);
+    c.retransmitAt[flow] = this.#net.host.nowMs + delay;
+    this.wake(flow, c.retransmitAt[flow]);
   }
 
   /** Makes sure that the connection's timer runs at `whenMs` or before. */
