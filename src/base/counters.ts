@@ -38,6 +38,8 @@ const NAMES = [
   "dropIcmpType",
   "dropIcmpSend",
   "dropNdp",
+  "dropDhcp4",
+  "dropDhcp6",
   "dropPort",
   "dropForward",
   "dropFamilyOff",

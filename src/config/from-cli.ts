@@ -12,6 +12,7 @@ import {
   MTU_MIN,
   SERVICES,
   type Bandwidth,
+  type DhcpOptions,
   type LogLevel,
   type NetworkOptions,
 } from "./options.ts";
@@ -68,6 +69,7 @@ export const NETWORK_OPTIONS: readonly OptionSpec[] = [
   { name: "outbound-if6", value: "NAME", help: "the same for IPv6 only" },
   ...PORT_START_OPTIONS,
   { name: "ra", help: "play an IPv6 router: answer router solicitations, and advertise unasked" },
+  { name: "dhcp", help: "play a DHCP server, for IPv4 and IPv6" },
   { name: "bandwidth-in", value: "RATE", help: "bits per second to the container, at most" },
   { name: "bandwidth-out", value: "RATE", help: "bits per second from the container, at most" },
   { name: "no-tcp", help: "carry no TCP" },
@@ -104,6 +106,7 @@ export function networkOptions(parsed: ParsedArguments, ephemeral: PortRange): N
     dnsHosts: all("dns-host").map((text) => readValue("dns-host", text, hostAddress)),
     outbound: onePerFamily("outbound", all("outbound"), hostAddress),
     routerAdvertisements: values.has("ra"),
+    dhcp: dhcpOptions(values),
     ports: portOptions(parsed, ephemeral),
     without: SERVICES.filter((service) => values.has(`no-${service}`)),
     offload: !values.has("no-offload"),
@@ -126,6 +129,12 @@ export function networkOptions(parsed: ParsedArguments, ephemeral: PortRange): N
   return options;
 }
 
+/** A family that is switched off has no server either. */
+const dhcpOptions = (values: ParsedArguments["values"]): DhcpOptions => ({
+  ipv4: values.has("dhcp") && !values.has("ipv6-only"),
+  ipv6: values.has("dhcp") && !values.has("ipv4-only"),
+});
+
 /** Options that mean nothing without an interface inside. */
 export const LINK_OPTIONS = [
   "address",
@@ -144,6 +153,7 @@ export const LINK_OPTIONS = [
   "outbound-if4",
   "outbound-if6",
   "ra",
+  "dhcp",
   "bandwidth-in",
   "bandwidth-out",
   "capture",

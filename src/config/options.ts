@@ -298,8 +298,9 @@ export interface EngineOptions {
   ports: PortOptions;
   without: Service[];
   bandwidth?: Bandwidth;
-  /** Absent: no router advertisements. */
-  advertise?: AdvertiseOptions;
+  routerAdvertisements: boolean;
+  dhcp: DhcpOptions;
+  advertise: AdvertiseOptions;
   watch: WatchOptions;
   /** Holds state.json, control.sock and engine.log; the engine removes it at its end, unless it becomes `runAs`. */
   stateDirectory: string;

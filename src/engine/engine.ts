@@ -1,8 +1,9 @@
 /** One engine: puts kernel objects and protocols together and owns every lifetime. */
-import { IP_WORDS, parseIp, parseMac } from "../base/address.ts";
+import { IP_WORDS, isIpv4, parseIp, parseMac } from "../base/address.ts";
 import { Counters } from "../base/counters.ts";
+import { MAIN_TABLE, type Route, RouteType } from "../base/network.ts";
 import type { FamilyPlan } from "../config/network-plan.ts";
-import type { AdvertiseOptions, Bandwidth, EngineOptions, PortOptions } from "../config/options.ts";
+import type { Bandwidth, EngineOptions, PortOptions } from "../config/options.ts";
 import { describeTransition } from "../flow/describe.ts";
 import { FlowTable } from "../flow/table.ts";
 import { TimerWheel } from "../flow/timers.ts";
@@ -13,7 +14,7 @@ import { Epoll } from "../kernel/epoll.ts";
 import { descriptorLimit } from "../kernel/process.ts";
 import { TUN_F_USO4 } from "../ffi/constants.ts";
 import type { Log } from "../log/logger.ts";
-import type { FamilyLink, Link, RouterOptions } from "../proto/link.ts";
+import type { FamilyLink, Link, Link4, Route4 } from "../proto/link.ts";
 import type { Net } from "../proto/net.ts";
 import { Stack } from "../proto/stack.ts";
 import { TokenBucket } from "../proto/token-bucket.ts";
@@ -132,24 +133,44 @@ function buildLink(options: EngineOptions, offloads: number): Link {
     ourMac: parseMac(plan.ourMac) ?? BROADCAST_MAC,
     // Until the container has spoken, every station on the link is meant.
     guestMac: parseMac(plan.mac ?? "") ?? BROADCAST_MAC.slice(),
-    v4: buildFamily(plan.ipv4),
-    v6: buildFamily(plan.ipv6),
+    v4: buildLink4(plan.ipv4, options.dhcp.ipv4),
+    v6: buildFamily(plan.ipv6, options.dhcp.ipv6),
     offload: offloads !== 0,
     udpOffload: (offloads & TUN_F_USO4) !== 0,
-    ...(options.advertise !== undefined && { advertise: buildAdvertise(options.advertise) }),
+    routerAdvertisements: options.routerAdvertisements,
+    advertise: { ...options.advertise, resolvers: addresses(options.advertise.resolvers) },
   };
 }
 
-const buildAdvertise = ({ resolvers, searchDomains }: AdvertiseOptions): RouterOptions => ({
-  resolvers: addresses(resolvers),
-  searchDomains,
+const buildLink4 = (plan: FamilyPlan, dhcp: boolean): Link4 => ({
+  ...buildFamily(plan, dhcp),
+  prefixLengths: plan.addresses.map(({ prefixLength }) => prefixLength),
+  routes: routesToTell(plan.routes),
 });
 
-function buildFamily(plan: FamilyPlan): FamilyLink {
+/** Routes of the main table as a program can be told them: to each destination one, with its first next hop. */
+function routesToTell(routes: readonly Route[]): Route4[] {
+  const told = new Map<string, Route4>();
+  for (const route of routes.toSorted((a, b) => b.metric - a.metric)) {
+    const { destination, destinationLength: length, table, type, nexthops } = route;
+    if (table !== MAIN_TABLE || type !== RouteType.Unicast || nexthops.length === 0) continue;
+    const gateway = address(nexthops[0].gateway);
+    told.set(`${destination}/${length}`, {
+      destination: address(destination)?.[3] ?? 0,
+      length,
+      // We answer for everybody: what a gateway of the other family leads to can be on the link as well.
+      gateway: gateway !== undefined && isIpv4(gateway) ? gateway[3] : 0,
+    });
+  }
+  return [...told.values()];
+}
+
+function buildFamily(plan: FamilyPlan, dhcp: boolean): FamilyLink {
   return {
     enabled: plan.enabled,
     ours: parseIp(plan.ours) ?? new Uint32Array(IP_WORDS),
     assigned: addresses(plan.addresses.map((planned) => planned.address)),
+    dhcp,
   };
 }
 

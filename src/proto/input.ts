@@ -40,11 +40,18 @@ export interface Upper {
   input(at: number, end: number): void;
 }
 
+/** A protocol that takes some packets only: false for one that is not its own. */
+export interface Taker {
+  take(at: number, end: number): boolean;
+}
+
 /** The handlers of everything the container may send. */
 export interface Uppers {
   /** `[at, end)` is the ARP packet. */
   arp: Upper;
   tcp: Upper;
+  /** Sees datagrams before UDP does. */
+  dhcp: Taker;
   udp: Upper;
   icmp4: Upper;
   icmp6: Upper;
@@ -150,13 +157,18 @@ export class Input {
     }
     const family = icmp === IpProtocol.Icmp ? rules.v4 : rules.v6;
     if (!sameIp(key, SideWord.Endpoint, family.seen, 0)) noteSeen(family, key, SideWord.Endpoint);
-    // Nobody can be answered at the unspecified address; only neighbour discovery speaks from it.
-    if (protocol !== IpProtocol.Icmp6 && isUnspecified(key, SideWord.Endpoint)) {
-      return counters.add(Count.dropIpAddress);
-    }
     key[SideWord.Kind] = packKind(protocol, Pif.Tap);
+    // Nobody can be answered at the unspecified address; only neighbour discovery and DHCP speak from it.
+    if (isUnspecified(key, SideWord.Endpoint)) {
+      if (protocol === icmp && icmp === IpProtocol.Icmp6) return this.#uppers.icmp6.input(at, end);
+      if (protocol !== IpProtocol.Udp || !this.#uppers.dhcp.take(at, end)) counters.add(Count.dropIpAddress);
+      return;
+    }
     if (protocol === IpProtocol.Tcp) return this.#uppers.tcp.input(at, end);
-    if (protocol === IpProtocol.Udp) return this.#uppers.udp.input(at, end);
+    if (protocol === IpProtocol.Udp) {
+      if (!this.#uppers.dhcp.take(at, end)) this.#uppers.udp.input(at, end);
+      return;
+    }
     if (protocol !== icmp) return counters.add(Count.dropIpProtocol);
     if (icmp === IpProtocol.Icmp) return this.#uppers.icmp4.input(at, end);
     return this.#uppers.icmp6.input(at, end);

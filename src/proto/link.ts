@@ -6,8 +6,25 @@ export interface FamilyLink {
   enabled: boolean;
   /** Our address on the link: the source of what we say ourselves. IPv4: the gateway. IPv6: link-local. */
   ours: Address;
-  /** The container's addresses as configured; ARP and NDP never answer for them. */
+  /** The container's addresses as configured, the most important one first; ARP and NDP never answer for them. */
   assigned: Address[];
+  /** We are a DHCP server for whoever asks. */
+  dhcp: boolean;
+}
+
+/** What IPv4 tells by DHCP, and IPv6 by router advertisements. */
+export interface Link4 extends FamilyLink {
+  /** Those of `assigned`, in bits. */
+  prefixLengths: number[];
+  routes: Route4[];
+}
+
+/** A route of the container; addresses are numbers in host order. */
+export interface Route4 {
+  destination: number;
+  length: number;
+  /** 0: everybody there is on the link. */
+  gateway: number;
 }
 
 export interface Link {
@@ -17,19 +34,23 @@ export interface Link {
   ourMac: Uint8Array;
   /** The container's MAC address: what its last frame said. */
   guestMac: Uint8Array;
-  v4: FamilyLink;
+  v4: Link4;
   v6: FamilyLink;
   /** Whether segmentation and checksums are left to the kernel; otherwise both are done here. */
   offload: boolean;
   /** Whether the kernel takes trains of UDP datagrams in one frame (Linux 6.2). */
   udpOffload: boolean;
-  /** What router advertisements say; none is sent without it, where the namespace is configured directly. */
-  advertise?: RouterOptions;
+  /** We are an IPv6 router, asked or not. */
+  routerAdvertisements: boolean;
+  advertise: Advertised;
 }
 
-/** What a router tells beside prefixes and MTU. */
-export interface RouterOptions {
-  /** IPv6 addresses of resolvers. */
+/** What whoever asks is told by router advertisements and DHCP, beside addresses, routes and MTU. */
+export interface Advertised {
+  /** Of both families, in order of preference. */
   resolvers: readonly Address[];
   searchDomains: readonly string[];
+  /** The container's name, without its domain and with it. */
+  hostname?: string | undefined;
+  fqdn?: string | undefined;
 }

@@ -74,7 +74,7 @@ export class Ndp implements Upper {
   /** Sends the unsolicited advertisement that is due. */
   expire(): void {
     const { host, link } = this.#net;
-    if (link.advertise === undefined || !link.v6.enabled) {
+    if (!link.routerAdvertisements || !link.v6.enabled) {
       this.#advertiseAt = -1;
       return;
     }
@@ -108,7 +108,7 @@ export class Ndp implements Upper {
   #routerSolicitation(at: number, end: number): void {
     const { counters, flows, host, link } = this.#net;
     if (!isRouterSolicitationValid(host.arena.view, at, end)) return counters.add(Count.dropNdp);
-    if (link.advertise === undefined) return;
+    if (!link.routerAdvertisements) return;
     const key = flows.key;
     // Who has no address yet cannot be answered alone (RFC 4861 section 6.2.6).
     if (isUnspecified(key, SideWord.Endpoint)) this.#advertise(ALL_NODES, 0, ALL_NODES_MAC);
@@ -117,13 +117,11 @@ export class Ndp implements Upper {
 
   #advertise(destination: Uint32Array, destinationAt: number, mac: Uint8Array): void {
     const { host, link } = this.#net;
-    const { advertise } = link;
-    if (advertise === undefined) return;
     this.#from(destination, destinationAt);
     const at = this.#output.payloadAt;
     const length = writeRouterAdvertisement(host.arena.view, at, at + ADVERTISEMENT_BYTES, {
       hopLimit: NDP_HOP_LIMIT,
-      managed: false,
+      managed: link.v6.dhcp,
       other: false,
       // No shorter time makes sense: nothing here would notice that the router is gone (RFC 8319).
       lifetimeSeconds: MAXIMUM_ROUTER_SECONDS,
@@ -132,8 +130,8 @@ export class Ndp implements Upper {
       sourceMac: link.ourMac,
       mtu: link.mtu,
       prefixes: this.#prefixes(),
-      resolvers: advertise.resolvers,
-      searchDomains: advertise.searchDomains,
+      resolvers: link.advertise.resolvers,
+      searchDomains: link.advertise.searchDomains,
       dnsSeconds: INFINITE_SECONDS,
     });
     this.#send(length, mac);

@@ -53,8 +53,8 @@ export class Output {
     const ports = sides[words + SideWord.Ports];
     writeTcp(this.#view, at, ports >>> 16, ports & 0xffff, sequence, acknowledgment, header, flags, window);
     const v6 = !isMapped(sides, words + SideWord.Ours);
-    const ipAt = this.#ip(words, v6, at, header + length, IpProtocol.Tcp, HOP_LIMIT);
-    const sum = this.#pseudo(words, v6, ipAt, header + length);
+    const ipAt = this.#ip(sides, words, v6, at, header + length, link.guestMac);
+    const sum = this.#pseudo(sides, words, v6, ipAt, header + length);
     if (link.offload) {
       setTcpChecksum(this.#view, at, fold(sum));
       const gso = length > mss ? (v6 ? VnetGso.Tcp6 : VnetGso.Tcp4) : VnetGso.None;
@@ -69,13 +69,24 @@ export class Output {
    * train of datagrams of that size, which the link must allow (`udpOffload`).
    */
   udp(words: number, length: number, segment: number): number {
-    const { link, flows } = this.#net;
+    return this.udpFrom(this.#net.flows.sides, words, length, segment, this.#net.link.guestMac);
+  }
+
+  /** The same on a side that is in no flow, at `words` of `sides`. */
+  udpFrom(
+    sides: Uint32Array,
+    words: number,
+    length: number,
+    segment: number,
+    destinationMac: Uint8Array,
+  ): number {
+    const { link } = this.#net;
     const at = this.payloadAt - UDP_LENGTH;
-    const ports = flows.sides[words + SideWord.Ports];
+    const ports = sides[words + SideWord.Ports];
     writeUdp(this.#view, at, ports >>> 16, ports & 0xffff, UDP_LENGTH + length);
-    const v6 = !isMapped(flows.sides, words + SideWord.Ours);
-    const ipAt = this.#ip(words, v6, at, UDP_LENGTH + length, IpProtocol.Udp, HOP_LIMIT);
-    const sum = this.#pseudo(words, v6, ipAt, UDP_LENGTH + length);
+    const v6 = !isMapped(sides, words + SideWord.Ours);
+    const ipAt = this.#ip(sides, words, v6, at, UDP_LENGTH + length, destinationMac);
+    const sum = this.#pseudo(sides, words, v6, ipAt, UDP_LENGTH + length);
     if (link.offload) {
       setUdpChecksum(this.#view, at, fold(sum));
       const gso = segment > 0 && length > segment ? VnetGso.UdpL4 : VnetGso.None;
@@ -131,8 +142,15 @@ export class Output {
     return this.#sendComplete(at, at + length);
   }
 
-  #ip(words: number, v6: boolean, at: number, length: number, protocol: number, hopLimit: number): number {
-    const sides = this.#net.flows.sides;
+  /** The same for the protocol and the addresses of a side. */
+  #ip(
+    sides: Uint32Array,
+    words: number,
+    v6: boolean,
+    at: number,
+    length: number,
+    destinationMac: Uint8Array,
+  ): number {
     return this.#ipBetween(
       sides,
       words + SideWord.Ours,
@@ -140,9 +158,9 @@ export class Output {
       v6,
       at,
       length,
-      protocol,
-      hopLimit,
-      this.#net.link.guestMac,
+      sideProtocol(sides, words),
+      HOP_LIMIT,
+      destinationMac,
     );
   }
 
@@ -177,8 +195,7 @@ export class Output {
     return ipAt;
   }
 
-  #pseudo(words: number, v6: boolean, ipAt: number, length: number): number {
-    const sides = this.#net.flows.sides;
+  #pseudo(sides: Uint32Array, words: number, v6: boolean, ipAt: number, length: number): number {
     const protocol = sideProtocol(sides, words);
     return v6
       ? pseudo6(this.#view, ipAt + IPV6_SOURCE, ipAt + IPV6_DESTINATION, protocol, length)

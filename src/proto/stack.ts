@@ -5,6 +5,7 @@ import type { ListenerSlot } from "../forward/listeners.ts";
 import { IpProtocol } from "../wire/ipv4.ts";
 import { Acceptor } from "./accept.ts";
 import { Arp } from "./arp.ts";
+import { Dhcp } from "./dhcp.ts";
 import { Fragmentation } from "./fragments.ts";
 import { Count } from "../base/counters.ts";
 import { Icmp4, Icmp6 } from "./icmp.ts";
@@ -58,6 +59,7 @@ export class Stack {
     this.#input = new Input(net, {
       arp: new Arp(net, output),
       tcp: without.has("tcp") ? off : this.tcp,
+      dhcp: new Dhcp(net, output),
       udp: without.has("udp") ? off : this.udp,
       icmp4: without.has("icmp") ? off : new Icmp4(net, this.#ping),
       icmp6: without.has("icmp") ? off : new Icmp6(net, this.#ping, ndp),

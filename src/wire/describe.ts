@@ -12,6 +12,7 @@ import {
   arpTargetIp,
   isArpValid,
 } from "./arp.ts";
+import { describeDhcp } from "./describe-dhcp.ts";
 import {
   ETHERNET_DESTINATION,
   ETHERNET_LENGTH,
@@ -156,7 +157,7 @@ function describeUpper(
       if (!isUdpValid(view, at, end)) return `${addresses}: malformed UDP, length ${end - at}`;
       return (
         `${endpoint(source, udpSourcePort(view, at))} > ${endpoint(destination, udpDestinationPort(view, at))}: ` +
-        `UDP, length ${udpLength(view, at) - UDP_LENGTH}`
+        describeUdp(view, at)
       );
     case IpProtocol.Icmp:
       return `${addresses}: ${describeIcmp4(view, at, end)}`;
@@ -165,6 +166,13 @@ function describeUpper(
     default:
       return `${addresses}: protocol ${protocol}, length ${end - at}`;
   }
+}
+
+/** Describes the UDP datagram at `at`, which must be valid: what is known of its payload. */
+function describeUdp(view: DataView, at: number): string {
+  const [payload, end] = [at + UDP_LENGTH, at + udpLength(view, at)];
+  const dhcp = describeDhcp(view, payload, end, udpSourcePort(view, at), udpDestinationPort(view, at));
+  return dhcp ?? `UDP, length ${end - payload}`;
 }
 
 /** In the order in which packetdrill writes them. */

@@ -1,6 +1,6 @@
 /**
- * Domain names in the form of the DNS (RFC 1035 section 3.1), without compression: labels, each behind a byte
- * with its length, and an empty label at the end. Cold path.
+ * Domain names in the form of the DNS (RFC 1035 section 3.1): labels, each behind a byte with its length, and
+ * an empty label at the end. Cold path.
  */
 const MAXIMUM_LABEL = 63;
 const MAXIMUM_NAME = 255;
@@ -19,6 +19,36 @@ export function encodeDnsName(name: string): Uint8Array | undefined {
     bytes.push(label.length, ...Array.from(label, (character) => character.charCodeAt(0)));
   }
   return Uint8Array.from([...bytes, 0]);
+}
+
+/** A pointer to a name has 14 bits, below these two. */
+const POINTER = 0xc000;
+
+/**
+ * Names one behind the other, each as its bytes: an ending that has been there before is a pointer to it, counted
+ * from the first byte of the first name (RFC 1035 section 4.1.4). Names that the DNS could not carry are left out.
+ */
+export function compressDnsNames(names: readonly string[]): Uint8Array[] {
+  const places = new Map<string, number>();
+  const result: Uint8Array[] = [];
+  let length = 0;
+  for (const whole of names.map(encodeDnsName).filter((each) => each !== undefined)) {
+    let at = 0;
+    let place: number | undefined;
+    for (; whole[at] !== 0; at += 1 + whole[at]) {
+      const ending = String(whole.subarray(at));
+      place = places.get(ending);
+      if (place !== undefined) break;
+      if (length + at < 0x10000 - POINTER) places.set(ending, length + at);
+    }
+    const name =
+      place === undefined
+        ? whole
+        : Uint8Array.of(...whole.subarray(0, at), (POINTER + place) >> 8, place & 0xff);
+    result.push(name);
+    length += name.length;
+  }
+  return result;
 }
 
 /**

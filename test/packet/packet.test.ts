@@ -6,7 +6,7 @@ import { runScript } from "./runner.ts";
 const read = (...path: string[]): string => readFileSync(join(__dirname, ...path), "utf8");
 const include = (name: string): string => read("include", `${name}.pkt`);
 
-const scripts = ["tcp", "inbound", "splice", "udp", "icmp", "neighbor", "limits"].flatMap((folder) =>
+const scripts = ["tcp", "inbound", "splice", "udp", "icmp", "neighbor", "dhcp", "limits"].flatMap((folder) =>
   readdirSync(join(__dirname, folder))
     .filter((name) => name.endsWith(".pkt"))
     .map((name) => `${folder}/${name}`),

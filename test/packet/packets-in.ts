@@ -9,6 +9,7 @@ import { VNET_LENGTH, VnetGso } from "../../src/wire/vnet.ts";
 import { ip } from "../support/fake-net.ts";
 import { ethernetFrame, ipFrame, type PacketOptions, udpDatagram } from "../support/frames.ts";
 import { flagBits } from "./compare.ts";
+import { dhcpMessage } from "./dhcp-in.ts";
 import { FROM_CONTAINER, streamBytes, trainBytes } from "./payload.ts";
 import type { FlowLine, Packet, Segment } from "./script.ts";
 
@@ -51,6 +52,8 @@ function upper(
   options: PacketOptions,
 ): [number, Uint8Array] {
   const { body, literal } = packet;
+  const dhcp = body.kind === "other" ? dhcpMessage(body.text) : undefined;
+  if (dhcp !== undefined) return [IpProtocol.Udp, udpDatagram(flow.insidePort, flow.outsidePort, dhcp)];
   if (body.kind === "other") return control(body.text, to, options);
   if (body.kind === "tcp") {
     const type = to.includes(":") ? VnetGso.Tcp6 : VnetGso.Tcp4;

@@ -3,6 +3,8 @@ import { SERVICES } from "../../src/config/options.ts";
 import { FRAGMENT_SLOT_LENGTH } from "../../src/proto/fragments.ts";
 import { TokenBucket } from "../../src/proto/token-bucket.ts";
 import type { FamilyRules } from "../../src/forward/address-rules.ts";
+import { parsePrefix } from "../../src/base/address.ts";
+import type { Link4 } from "../../src/proto/link.ts";
 import { FakeNet, ip, type FakeNetOptions } from "../support/fake-net.ts";
 import { addForward } from "./forward.ts";
 import type { Line } from "./script.ts";
@@ -53,6 +55,7 @@ const limits = ([rate, burst]: string[], name: "ingress" | "egress"): FakeNetOpt
 const NAMES: ReadonlySet<string> = new Set(
   (
     "offload udp-offload flows mtu ipv4 ipv6 pool fragments our-isn " +
+    "dhcp resolvers search hostname fqdn prefix-length address route " +
     "advertise map-host-loopback map-guest dns outbound outbound-interface " +
     "without ingress egress forward splice host-loopback-to-container gateway"
   ).split(" "),
@@ -82,14 +85,57 @@ function applyRule(net: FakeNet, [name, ...values]: string[]): void {
       break;
     case "gateway":
       family(values[0]).gateway = ip(values[0]);
+      if (!values[0].includes(":")) addRoute(link.v4, "0.0.0.0/0", values[0]);
       break;
     case "forward":
       addForward(net, values.join(" "));
       break;
     case "advertise":
       // advertise [RESOLVER...]
-      link.advertise = { resolvers: values.map(ip), searchDomains: [] };
+      link.routerAdvertisements = true;
+      link.advertise.resolvers = values.map(ip);
+      break;
+    default:
+      applyService(net, name, values);
+  }
+}
+
+/** What programs in the container are told that ask. */
+function applyService({ link }: FakeNet, name: string, values: string[]): void {
+  switch (name) {
+    case "dhcp":
+      link.v4.dhcp = link.v6.dhcp = true;
+      break;
+    case "resolvers":
+      link.advertise.resolvers = values.map(ip);
+      break;
+    case "search":
+      link.advertise.searchDomains = values;
+      break;
+    case "hostname":
+    case "fqdn":
+      link.advertise[name] = values[0];
+      break;
+    case "prefix-length":
+      link.v4.prefixLengths[0] = Number(values[0]);
+      break;
+    case "address":
+      // "none": the container has none of its own.
+      link.v4.prefixLengths.push(24);
+      if (values[0] === "none") link.v4.assigned.length = link.v6.assigned.length = 0;
+      else (values[0].includes(":") ? link.v6 : link.v4).assigned.push(ip(values[0]));
+      break;
+    case "route":
+      // route DESTINATION/LENGTH [GATEWAY]
+      addRoute(link.v4, values[0], values.at(1));
       break;
     default:
   }
+}
+
+function addRoute({ routes }: Link4, destination: string, gateway: string | undefined): void {
+  const prefix = parsePrefix(destination);
+  if (prefix === undefined) throw new Error(`no destination: ${destination}`);
+  const via = gateway === undefined ? 0 : ip(gateway)[3];
+  routes.push({ destination: prefix.address[3], length: prefix.length, gateway: via });
 }

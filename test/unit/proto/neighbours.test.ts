@@ -98,6 +98,7 @@ test("NDP: no router where the namespace is configured directly", () => {
 });
 
 test("NDP: the router tells prefix, MTU and resolvers", () => {
+  net.link.routerAdvertisements = true;
   net.link.advertise = { resolvers: [ip("2001:db8::53")], searchDomains: ["example.org"] };
   net.link.v6.assigned.push(ip("2001:db8::11"), ip("fe80::10"));
   askRouter(LINK_LOCAL);
@@ -111,14 +112,14 @@ test("NDP: the router tells prefix, MTU and resolvers", () => {
 });
 
 test("NDP: who has no address yet is answered with everybody", () => {
-  net.link.advertise = { resolvers: [], searchDomains: [] };
+  net.link.routerAdvertisements = true;
   askRouter("::");
   expect(net.host.frames[0].slice(10, 16)).toEqual(Uint8Array.of(0x33, 0x33, 0, 0, 0, 1));
   expect(net.takeFrames()[0]).toMatch(/^fe80::1 > ff02::1: /);
 });
 
 test("NDP: the router comes back at random times within RFC 4861's bounds, not at once", () => {
-  net.link.advertise = { resolvers: [], searchDomains: [] };
+  net.link.routerAdvertisements = true;
   const random = [0, 0.5, 0.999];
   const ndp = new Ndp(net, new Output(net), () => random.shift() ?? 0);
   const seconds: number[] = [];
