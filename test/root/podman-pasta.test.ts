@@ -78,6 +78,18 @@ test("kill -9 of container, conmon and Podman leaves nothing when the container 
   expect(await askAddress(net.peer, "tcp", "198.51.100.2", 8080)).toBe("tcp 203.0.113.1");
 }, 60_000);
 
+test("ports of a pod, and of a container with user ids of its own", async () => {
+  const { net } = podman();
+  await podman().run("podman pod create --name p1 -p 8080:80");
+  await podman().serve("c3", "--pod p1");
+  await podman().serve("c4", "--userns=auto -p 5300:53/udp");
+  for (const { outside, peer } of FAMILIES) {
+    expect(await askAddress(net.peer, "tcp", outside, 8080)).toBe(`tcp ${peer}`);
+    expect(await askAddress(net.peer, "udp", outside, 5300)).toBe(`udp ${peer}`);
+  }
+  await podman().run("podman pod rm --force --time 0 p1");
+}, 60_000);
+
 test("a build has a network", async () => {
   const output = await podman().run(
     `mkdir build
@@ -91,15 +103,21 @@ test("a build has a network", async () => {
 test("containers of a bridge network get out, are reached, and find each other by name", async () => {
   const { net } = podman();
   await podman().run("podman network create --ipv6 lan");
-  await podman().serve("c3", "--network lan -p 8080:80");
+  await podman().serve("c5", "--network lan -p 8080:80");
   const output = await podman().run(
-    `podman run --rm --network lan box sh -c '${FETCHES}; nslookup www.test; echo hello | nc c3 80'`,
+    `podman run --rm --network lan box sh -c '${FETCHES}; nslookup www.test; echo hello | nc c5 80'`,
   );
   expect(output.split(podman().payload)).toHaveLength(3);
   expect(output).toContain("192.0.2.7");
   expect(output).toMatch(/^tcp /m);
   expect(await askAddress(net.peer, "tcp", "198.51.100.2", 8080)).toMatch(/^tcp /);
-  await podman().run("podman rm --force --time 0 c3; podman network rm lan");
+  // All containers of bridge networks share one engine, which Podman looks after.
+  await podman().run(
+    "kill -9 $(cat $XDG_RUNTIME_DIR/containers/networks/rootless-netns/rootless-netns-conn.pid)",
+  );
+  const again = await podman().run(`podman run --rm --network lan box sh -c '${FETCHES}'`);
+  expect(again.split(podman().payload)).toHaveLength(3);
+  await podman().run("podman rm --force --time 0 c5; podman network rm lan");
 }, 60_000);
 
 test("podman info names the version", async () => {
