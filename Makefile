@@ -1,7 +1,7 @@
 # Every task of the project. On a fresh machine with Node.js and make: `make run` shows it at work, `make test` tests it.
 
 .DEFAULT_GOAL := build
-.PHONY: build run test check lint format test-unit test-netns bench clean
+.PHONY: build run test check lint format test-unit test-netns bench install uninstall clean
 
 INSTALLED := node_modules/.package-lock.json
 BUILT := dist/package.json
@@ -55,6 +55,14 @@ format: $(INSTALLED)
 bench: build
 	sh test/setup.sh
 	npx --no-install tsx test/bench/main.ts $(BENCH)
+
+# make install [PREFIX=/usr/local] [CNI_BIN=DIR] [PASTA_BIN=DIR] [HOOKS=DIR] [CDI=DIR] [NODE=PATH] [DESTDIR=DIR]
+export PREFIX CNI_BIN PASTA_BIN HOOKS CDI NODE DESTDIR
+install: build
+	sh install.sh install
+
+uninstall:
+	sh install.sh uninstall
 
 clean:
 	rm -rf dist src/config/generated node_modules/.dist-*

@@ -10,7 +10,7 @@ import { expectNothingLeft, withNamespaces, type Network } from "./network.ts";
 import type { Running } from "./process.ts";
 import type { Stage } from "./stage.ts";
 
-/** Image of busybox and socat, for pods and the containers in them; no registry is within reach. */
+/** For pods and the containers in them; no registry is within reach. */
 export const IMAGE = "bucatini.test/tools:1";
 
 export interface Containerd {
@@ -98,8 +98,13 @@ export async function withContainerd(
   });
 }
 
-/** Makes IMAGE known to the CRI service: an OCI image layout (image-spec, image-layout.md) of one layer. */
-export async function importImage(stage: Stage, containerd: Containerd): Promise<void> {
+/** Imports an image of busybox and socat: an OCI image layout (image-spec, image-layout.md) of one layer. */
+export async function importImage(
+  stage: Stage,
+  containerd: Containerd,
+  namespace = "k8s.io",
+  name = IMAGE,
+): Promise<void> {
   const layout = join(stage.dir, "image");
   mkdirSync(join(layout, "blobs/sha256"), { recursive: true });
   const blob = (type: string, content: Buffer | object) => {
@@ -117,9 +122,9 @@ export async function importImage(stage: Stage, containerd: Containerd): Promise
     rootfs: { type: "layers", diff_ids: [layer.digest] },
   });
   const manifest = blob("manifest.v1+json", { schemaVersion: 2, config, layers: [layer] });
-  const annotations = { "io.containerd.image.name": IMAGE };
+  const annotations = { "io.containerd.image.name": name };
   const index = { schemaVersion: 2, manifests: [{ ...manifest, annotations }] };
   writeFileSync(join(layout, "index.json"), JSON.stringify(index));
   writeFileSync(join(layout, "oci-layout"), '{"imageLayoutVersion":"1.0.0"}');
-  await containerd.script(`tar -C ${layout} -cf - . | ctr -n k8s.io image import --no-unpack - >/dev/null`);
+  await containerd.script(`tar -C ${layout} -cf - . | ctr -n ${namespace} image import - >/dev/null`);
 }
