@@ -13,7 +13,7 @@ import { containerWords, networkWords } from "../netavark/words.ts";
 import { attachmentId, endAttachment } from "./attachment.ts";
 import { connect } from "./connect.ts";
 import { keepOneStateRoot } from "./one-state-root.ts";
-import { type AttachRequest, NETAVARK_OPTIONS, runtimeRequest } from "./options.ts";
+import { type AttachRequest, HOOK_OPTIONS, NETAVARK_OPTIONS, runtimeRequest } from "./options.ts";
 import { tell } from "./output.ts";
 
 /** A new network, checked. Throws USAGE. */
@@ -53,7 +53,7 @@ export async function teardown(input: string, _netns: string, environment: NodeJ
 }
 
 const request = (words: readonly string[], name: string, netns: string): AttachRequest =>
-  runtimeRequest(parseArguments(words, NETAVARK_OPTIONS), name, { netns });
+  runtimeRequest(parseArguments(words, HOOK_OPTIONS), name, { netns });
 
 const nameOf = ({
   container_id,

@@ -34,16 +34,16 @@ export const ATTACH_OPTIONS: readonly OptionSpec[] = [
 /** What a container runtime says in other ways, or what is for people only. */
 const FOR_PEOPLE = ["name", "netns", "userns", "foreground", "stats"];
 
-/** Those that a network of netavark may have; the name of the interface comes from elsewhere. */
-export const NETAVARK_OPTIONS: readonly OptionSpec[] = ATTACH_OPTIONS.filter(
-  ({ name }) => !FOR_PEOPLE.includes(name),
-);
-
 /** Those that a container's annotations may have. */
 export const HOOK_OPTIONS: readonly OptionSpec[] = [
-  ...NETAVARK_OPTIONS,
+  ...ATTACH_OPTIONS.filter(({ name }) => !FOR_PEOPLE.includes(name)),
   { name: "resolv-conf", help: "write /etc/resolv.conf into the container's root file system" },
 ];
+
+/** Those that a network of netavark may have. Name of the interface and resolv.conf are Podman's business. */
+export const NETAVARK_OPTIONS: readonly OptionSpec[] = HOOK_OPTIONS.filter(
+  ({ name }) => name !== "ifname" && name !== "resolv-conf",
+);
 
 export const REPORT_OPTIONS: readonly OptionSpec[] = [{ name: "json", help: "as JSON" }];
 

@@ -209,7 +209,7 @@ const IMAGE = `
  * A container's program: on port 80 (TCP) and 53 (UDP) it tells every client what address it comes from. It says
  * "serving" when it does, and ends when it is asked to.
  */
-const TELL_ADDRESSES = `
+export const TELL_ADDRESSES = `
   for family in 4 6,ipv6-v6only; do
     socat TCP\${family%,*}-LISTEN:80,fork,reuseaddr\${family#?} SYSTEM:"read line; echo tcp \\$SOCAT_PEERADDR" &
     socat UDP\${family%,*}-RECVFROM:53,fork\${family#?} SYSTEM:"read line; echo udp \\$SOCAT_PEERADDR" &
