@@ -54,10 +54,14 @@ describe.each([4, 5] as const)("Podman %s", (version) => {
     await askBoth();
   }, 60_000);
 
-  test("kill -9 of container, conmon and Podman leaves nothing, and the next start has its ports", async () => {
+  test("kill -9 of engine, container, conmon and Podman leaves nothing, and the next start has its ports", async () => {
     await podman().serve("c2", `${NETWORK} ${PORTS}`);
-    await podman().run("podman kill --signal KILL c2; podman wait c2; podman start c2");
+    const engine = /^\S+ +(\d+)/.exec(await podman().engines())?.[1];
+    await podman().run(`kill -9 ${engine}; podman restart --time 5 c2`);
     await podman().serving("c2", 2);
+    await askBoth();
+    await podman().run("podman kill --signal KILL c2; podman wait c2; podman start c2");
+    await podman().serving("c2", 3);
     const pids = await podman().inspect("c2", "{{.State.ConmonPid}} {{.State.Pid}}");
     await podman().run(`kill -9 ${pids}; until ! ${stage().bucatini} list | grep -q c2; do sleep 0.02; done
 `);
@@ -121,5 +125,20 @@ describe.each([4, 5] as const)("Podman %s", (version) => {
     await askBoth();
     expect(await podman().run(`podman exec c7 sh -c '${FETCHES}'`)).toContain(podman().payload);
     await podman().run("podman stop --time 5 c7");
+  }, 60_000);
+
+  test("a namespace with a name is connected from inside Podman's user namespace, and outlives its containers", async () => {
+    const path = `/run/user/${stage().uid}/web`;
+    await podman().run(
+      `podman unshare sh -ec 'touch ${path}; unshare --net=${path} true
+        ${stage().bucatini} attach --netns ${path} -t 8080:80 -u 5300:53'`,
+    );
+    for (const name of ["c8", "c9"]) {
+      await podman().serve(name, `--network ns:${path}`);
+      await askBoth();
+      expect(await podman().run(`podman exec ${name} sh -c '${FETCHES}'`)).toContain(podman().payload);
+      await podman().run(`podman rm --force --time 5 ${name}`);
+    }
+    await podman().run(`podman unshare sh -ec 'umount --lazy ${path}; rm ${path}'`);
   }, 60_000);
 });
