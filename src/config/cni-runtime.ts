@@ -65,6 +65,8 @@ export function askedDns(config: CniConfig): DnsConfig {
 /** Bytes that a limit without a burst of its own lets pass at once: two of the largest frames, or what a tenth of a second takes. */
 const LEAST_BURST = 131_072;
 const BURST_SECONDS = 0.1;
+/** What Kubernetes' runtimes write, as nobody can choose one there: half a gigabyte, before which there would be no limit. */
+const NO_BURST = 0xffff_ffff;
 
 /** Undefined for no limit. Throws ConfigError. */
 export function askedBandwidth(config: CniConfig): Bandwidth | undefined {
@@ -81,7 +83,8 @@ export function askedBandwidth(config: CniConfig): Bandwidth | undefined {
 function bandwidthLimit(rateBits: number, burstBits: number): BandwidthLimit | undefined {
   if (rateBits === 0) return undefined;
   const rate = Math.max(1, Math.floor(rateBits / 8));
-  const burst = burstBits === 0 ? Math.max(LEAST_BURST, rate * BURST_SECONDS) : burstBits / 8;
+  const isChosen = burstBits !== 0 && burstBits !== NO_BURST;
+  const burst = isChosen ? burstBits / 8 : Math.max(LEAST_BURST, rate * BURST_SECONDS);
   return { rate, burst: Math.max(1, Math.floor(burst)) };
 }
 

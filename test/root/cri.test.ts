@@ -10,7 +10,7 @@ import type { Space } from "../support/space.ts";
 import { useStage } from "../support/stage.ts";
 
 const stage = useStage();
-const PLUGIN = { type: "bucatini", capabilities: { portMappings: true } };
+const PLUGIN = { type: "bucatini", capabilities: { portMappings: true, bandwidth: true } };
 const CONFIG = { cniVersion: "1.0.0", name: "net", plugins: [PLUGIN] };
 const POD: Pod = {
   name: "pod",
@@ -124,6 +124,24 @@ test("a pod: traffic out and in with the client's own address, published ports, 
     expect(await script(REST)).toBe("");
   });
 }, 120_000);
+
+test("limits of bandwidth, as Kubernetes annotates them", async () => {
+  // 4 s at 1 MB a second.
+  await createPayload(stage(), "payload", 4_000_000);
+  await withCri(CONFIG, async ({ net, cri }) => {
+    await startNginx(net);
+    const pod: Pod = { name: "slow", annotations: { "kubernetes.io/ingress-bandwidth": "8M" } };
+    const podId = await cri.runPod(pod);
+    const containerId = await cri.runContainer(podId, pod, IMAGE, ["/bin/sleep", "1000"]);
+    const begin = performance.now();
+    const fetched = await cri.exec(containerId, "wget -q -O /dev/null http://203.0.113.1/payload");
+    const seconds = (performance.now() - begin) / 1000;
+    expect(fetched.exitCode).toBe(0);
+    expect(seconds).toBeGreaterThan(3);
+    expect(seconds).toBeLessThan(6);
+    await endPod(cri, podId);
+  });
+}, 60_000);
 
 test("containerd is killed and started again: the pod stays connected, and can be stopped", async () => {
   await withCri(CONFIG, async (world) => {

@@ -232,7 +232,9 @@ test("the MAC address: that of the runtime, else of args, else of CNI_ARGS, else
 test.each([
   [{ ingressRate: 0, egressRate: 0 }, undefined],
   [{ ingressBurst: 800 }, undefined],
-  [{ IngressRate: 8, IngressBurst: 4_294_967_295 }, { ingress: { rate: 1, burst: 536_870_911 } }],
+  [{ IngressRate: 8, IngressBurst: 4_294_967_294 }, { ingress: { rate: 1, burst: 536_870_911 } }],
+  // As Kubernetes' runtimes say that there is none.
+  [{ IngressRate: 8, IngressBurst: 4_294_967_295 }, { ingress: { rate: 1, burst: 131_072 } }],
   [{ egressRate: 1, egressBurst: 1 }, { egress: { rate: 1, burst: 1 } }],
   [{ egressRate: 800_000_000 }, { egress: { rate: 100_000_000, burst: 10_000_000 } }],
 ])("the runtime limits the bandwidth by bits: %j", (bandwidth, bytes) => {
