@@ -11,7 +11,7 @@ slirp4netns:slirp4netns ip:iproute2 ping:iputils-ping traceroute:traceroute sshd
 ssh:openssh-client tcpdump:tcpdump nc:netcat-openbsd ethtool:ethtool sudo:sudo ps:procps curl:curl
 nsenter:util-linux setpriv:util-linux busybox:busybox ctr:containerd runc:runc crun:crun rdisc6:ndisc6
 systemd-socket-activate:systemd podman:podman conmon:conmon newuidmap:uidmap catatonit:catatonit
-/usr/lib/cni/bridge:containernetworking-plugins"
+dhclient:isc-dhcp-client /usr/lib/cni/bridge:containernetworking-plugins"
 # Where Podman of the next release of Debian is, with what it needs beside this release (test/support/podman.ts).
 PODMAN_5=/opt/bucatini-test/podman-5
 
@@ -51,7 +51,7 @@ if [ ! -e $PODMAN_5 ]; then
     echo "unpacking Podman 5"
     work=$(mktemp -d)
     mkdir -p "$work/lists" "$work/cache" "$work/debs" "$work/root"
-    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Codename: bookworm' 'Created-By: Packages' 'Component: main')
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' | head -n 1)
     echo "deb $mirror trixie main" > "$work/sources.list"
     : > "$work/status"
     cat > "$work/apt.conf" <<END
