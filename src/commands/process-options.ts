@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 import { type OptionSpec, type ParsedArguments, usage } from "../config/command-line.ts";
 import { LOG_LIMIT_MIN, type ProcessOptions } from "../config/options.ts";
+import { readValue } from "../config/from-cli.ts";
 import { byteCount, ValueError } from "../config/values.ts";
 import { parseIdentity } from "../runtime/accounts.ts";
 
@@ -33,21 +34,16 @@ export function processOptions({ values }: ParsedArguments): ProcessOptions {
     ...(runAs !== undefined && { runAs: parseIdentity(runAs) }),
     // The engine works in another directory.
     ...(logFile !== undefined && { logFile: resolve(logFile) }),
-    ...(limit !== undefined && { logLimit: logLimit(limit) }),
+    ...(limit !== undefined && { logLimit: readValue("log-limit", limit, logLimit) }),
     ...(captureFile !== undefined && { captureFile: resolve(captureFile) }),
     ...(seconds !== undefined && { statsSeconds: statsSeconds(seconds, values.has("foreground")) }),
   };
 }
 
 function logLimit(text: string): number {
-  try {
-    const limit = byteCount(text);
-    if (limit >= LOG_LIMIT_MIN) return limit;
-  } catch (cause) {
-    if (cause instanceof ValueError) throw usage(`--log-limit ${text}: ${cause.message}`);
-    throw cause;
-  }
-  throw usage(`--log-limit ${text}: a log needs ${LOG_LIMIT_MIN} bytes at least`);
+  const limit = byteCount(text);
+  if (limit >= LOG_LIMIT_MIN) return limit;
+  throw new ValueError(`a log needs ${LOG_LIMIT_MIN} bytes at least`);
 }
 
 function statsSeconds(text: string, foreground: boolean): number {

@@ -7,7 +7,7 @@ import { DNS_LISTS, isEmpty, type CniConfig, type DnsConfig } from "./cni-config
 import { itemsOf, keysOf, read, readList, textOf, type Placed } from "./cni-values.ts";
 import { ConfigError } from "./config-error.ts";
 import type { Bandwidth, BandwidthLimit } from "./options.ts";
-import { hostPrefix, interfaceMac } from "./values.ts";
+import { hostPrefix, interfaceMac, usualBurst } from "./values.ts";
 
 /** What CNI_ARGS asks for, in canonical form. */
 export interface CniArguments {
@@ -62,9 +62,6 @@ export function askedDns(config: CniConfig): DnsConfig {
   return dns;
 }
 
-/** Bytes that a limit without a burst of its own lets pass at once: two of the largest frames, or what a tenth of a second takes. */
-const LEAST_BURST = 131_072;
-const BURST_SECONDS = 0.1;
 /** What Kubernetes' runtimes write, as nobody can choose one there: half a gigabyte, before which there would be no limit. */
 const NO_BURST = 0xffff_ffff;
 
@@ -84,7 +81,7 @@ function bandwidthLimit(rateBits: number, burstBits: number): BandwidthLimit | u
   if (rateBits === 0) return undefined;
   const rate = Math.max(1, Math.floor(rateBits / 8));
   const isChosen = burstBits !== 0 && burstBits !== NO_BURST;
-  const burst = isChosen ? burstBits / 8 : Math.max(LEAST_BURST, rate * BURST_SECONDS);
+  const burst = isChosen ? burstBits / 8 : usualBurst(rate);
   return { rate, burst: Math.max(1, Math.floor(burst)) };
 }
 

@@ -57,24 +57,29 @@ export function interfaceMac(text: string): string {
   return formatMac(mac);
 }
 
-/** Decimal, as rates are; of a tenth of a second and 64 KiB, a burst has the larger. */
-const RATE_UNITS = ["", "k", "m", "g", "t"];
+const UNITS = ["", "k", "m", "g", "t"];
 const BURST_SECONDS = 0.1;
-const BURST_MIN = 65_536;
+const LEAST_BURST = 131_072;
 
-/** A limit from a rate in bits per second, such as 800k, 16mbit or 1.5g (tc(8)); what may pass at once follows from it. */
+/**
+ * Bytes that a limit of so many in a second lets pass at once when nobody says: two of the largest frames, or what a
+ * tenth of a second takes.
+ */
+export const usualBurst = (rate: number): number => Math.max(LEAST_BURST, Math.floor(rate * BURST_SECONDS));
+
+/** A limit from a rate in bits per second, such as 800k, 16mbit or 1.5g (tc(8)). */
 export function bandwidthLimit(text: string): BandwidthLimit {
   const [, number, unit] = /^(\d{1,15}(?:\.\d{1,15})?)([kmgt]?)(?:bit)?$/i.exec(text) ?? [];
-  const rate = (Number(number) * 1000 ** RATE_UNITS.indexOf(unit?.toLowerCase() ?? "")) / 8;
+  const rate = Math.floor((Number(number) * 1000 ** UNITS.indexOf(unit?.toLowerCase() ?? "")) / 8);
   if (!(rate >= 1)) throw new ValueError("not a rate in bits per second, such as 800k, 16m or 1.5g");
-  return { rate, burst: Math.max(rate * BURST_SECONDS, BURST_MIN) };
+  return { rate, burst: usualBurst(rate) };
 }
 
 /** A number of bytes, such as 65536, 64k or 1m: binary, as sizes of files are. */
 export function byteCount(text: string): number {
   const [, number, unit] = /^(\d{1,12})([kmg]?)$/i.exec(text) ?? [];
   if (number === undefined) throw new ValueError("not a number of bytes, such as 65536, 64k or 1m");
-  return Number(number) * 1024 ** RATE_UNITS.indexOf(unit.toLowerCase());
+  return Number(number) * 1024 ** UNITS.indexOf(unit.toLowerCase());
 }
 
 export function interfaceName(text: string): string {

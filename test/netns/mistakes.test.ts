@@ -127,6 +127,28 @@ const MISTAKES: { what: string; code: ErrorCode; as: "user" | "outside"; script:
     says: /cannot write the log \/dev\/full: the disk is full; free space or choose another --log-file/,
   },
   {
+    what: "a capture that cannot be written",
+    code: "LOG_FILE",
+    as: "user",
+    script: "$B run --capture /nonexistent/pcap -- true",
+    says: /cannot write the capture \/nonexistent\/pcap: its directory does not exist; free space or choose another/,
+  },
+  {
+    what: "a disk that is too full for a capture",
+    code: "LOG_FILE",
+    as: "outside",
+    script: `mkdir /run/tiny; mount -t tmpfs -o size=4k tmpfs /run/tiny
+      head -c 4096 /dev/zero > /run/tiny/zero; $B run --capture /run/tiny/pcap -- true`,
+    says: /cannot write the capture: ENOSPC; free space or choose another file/,
+  },
+  {
+    what: "ports of a protocol that is switched off",
+    code: "USAGE",
+    as: "user",
+    script: "$B run --no-tcp -t 8080 -- true",
+    says: /cannot forward ports of TCP: TCP is switched off for this container; leave them out/,
+  },
+  {
     what: "a full disk for the state",
     code: "STATE_DIR",
     as: "outside",

@@ -143,3 +143,26 @@ test("the address of a family is found among several", () => {
   expect(ofFamily(["fe80::1", "10.0.0.1/8"], true)).toBe("fe80::1");
   expect(ofFamily([], true)).toBeUndefined();
 });
+
+test("rates are bits per second with a unit, limits bytes", () => {
+  expect(ask("--bandwidth-in", "16mbit").bandwidth).toEqual({ ingress: { rate: 2_000_000, burst: 200_000 } });
+  expect(ask("--bandwidth-in", "800K", "--bandwidth-out=1.5g").bandwidth).toEqual({
+    ingress: { rate: 100_000, burst: 131_072 },
+    egress: { rate: 187_500_000, burst: 18_750_000 },
+  });
+  expect(ask("--bandwidth-out", "8").bandwidth).toEqual({ egress: { rate: 1, burst: 131_072 } });
+  for (const bad of ["", "7", "0", "-8m", "16mb", "1e6", "fast", "16 m", ".5m"]) {
+    expect(() => ask(`--bandwidth-in=${bad}`)).toThrow(
+      `--bandwidth-in ${bad}: not a rate in bits per second`,
+    );
+  }
+});
+
+test("protocols are switched off, and nothing is asked of one that is", () => {
+  expect(ask("--no-ndp", "--no-tcp", "--no-udp").without).toEqual(["tcp", "udp", "ndp"]);
+  expect(ask("--no-icmp").without).toEqual(["icmp"]);
+  for (const off of ["--no-icmp", "--no-ndp"]) {
+    expect(() => ask("--ra", off)).toThrow("--ra is neighbour discovery, which --no-ndp and --no-icmp");
+  }
+  expect(() => ask("--splice-only", "--bandwidth-in", "1m")).toThrow("which --bandwidth-in is for");
+});
