@@ -11,7 +11,7 @@ import { isSameProcess } from "./process-info.ts";
 import {
   claimStateDirectory,
   enginesAt,
-  type EngineTarget,
+  type EngineState,
   type FoundEngine,
   listEngines,
 } from "./state-directory.ts";
@@ -35,6 +35,8 @@ export async function claimAfterLeaving(
       const others = listEngines().filter(
         ({ state }) => state.id === id || (target.netns !== undefined && state.target.netns === target.netns),
       );
+      // One that starts answers nobody yet, but somebody waits for it.
+      if (others.some(({ state }) => state.phase === "starting")) throw error;
       // oxlint-disable-next-line no-await-in-loop
       if ((await Promise.all(others.map(answers))).includes(true)) throw error;
       // oxlint-disable-next-line no-await-in-loop
@@ -84,16 +86,18 @@ function isLeaving({ directory, state }: FoundEngine): boolean {
   // Of one in another PID namespace nothing can be told.
   if (state.phase !== "running" || !isSameProcess(state.pid, state.startTime)) return false;
   // The first thing that an engine gives up.
-  return isGone(state.target) || !existsSync(join(directory, "control.sock"));
+  return isGone(state) || !existsSync(join(directory, "control.sock"));
 }
 
 /** Tells whether what the engine was started for is no more: the process, or the namespace under its path. */
-function isGone({ pid, path, netns }: EngineTarget): boolean {
-  const now = pid === undefined ? path : `/proc/${pid}/ns/net`;
-  if (now === undefined || netns === undefined) return false;
+function isGone({ pid: engine, target: { pid, path, netns } }: EngineState): boolean {
+  if ((pid ?? path) === undefined || netns === undefined) return false;
+  // As the engine sees it, which may live in another mount namespace.
+  const now = pid === undefined ? `/proc/${engine}/root${path}` : `/proc/${pid}/ns/net`;
   try {
     const { dev, ino } = statSync(now);
-    return `${dev}:${ino}` !== netns;
+    // Anything but a namespace hides what is there in yet another mount namespace.
+    return netns.startsWith(`${dev}:`) && `${dev}:${ino}` !== netns;
   } catch (error) {
     // ESRCH: it is just ending.
     return ["ENOENT", "ESRCH"].includes(errorCode(error));

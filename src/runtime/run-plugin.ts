@@ -12,7 +12,7 @@ export interface PluginEnd {
 export interface RunningPlugin {
   /** Rejects with AppError NO_TOOL when it cannot be started. */
   ended: Promise<PluginEnd>;
-  /** Asks it to end, and waits until it has. */
+  /** Asks it to end, and waits until it has, whatever it has started may do. */
   stop(): Promise<void>;
 }
 
@@ -41,9 +41,10 @@ export function startPlugin(path: string, command: string, input: string): Runni
   child.stdin.end(input);
   return {
     ended,
-    stop: async () => {
-      child.kill();
-      await ended.catch(() => {});
-    },
+    stop: () =>
+      new Promise((resolve) => {
+        if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) resolve();
+        else child.once("exit", () => resolve()).kill();
+      }),
   };
 }

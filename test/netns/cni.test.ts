@@ -2,6 +2,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { symlinkSync } from "node:fs";
 import { join } from "node:path";
+import { cniPrelude, documents } from "../support/cni.ts";
 import { FAMILIES } from "../support/families.ts";
 import { expectNothingLeft, withNamespaces, type Network, type NetworkOptions } from "../support/network.ts";
 import { createPayload, startDnsmasq, startNginx } from "../support/servers.ts";
@@ -13,28 +14,8 @@ const stage = useStage();
 const PEER = FAMILIES[0]?.peer ?? "";
 const CONFIG = { cniVersion: "1.1.0", name: "net", type: "bucatini" };
 
-/**
- * Shell functions for the scripts below. `container` makes a network namespace, whose process is T; `cni VERB [VAR=VALUE...]`
- * calls the plugin P with the configuration C and says how it ended; `inside` runs a command in the namespace.
- */
-const prelude = (): string => `
-  P=${stage().dir}/dist/cni/bucatini
-  B=${stage().bucatini}
+const prelude = (): string => `${cniPrelude(stage())}
   C='${JSON.stringify(CONFIG)}'
-  container() {
-    unshare -Urn sleep 1000 & T=$!
-    until [ "$(readlink /proc/$T/ns/net)" != "$(readlink /proc/$$/ns/net)" ]; do sleep 0.02; done
-    ID=c$T
-    NETNS=/proc/$T/ns/net
-  }
-  cni() {
-    verb=$1; shift
-    echo "$C" | env -i \${XDG_RUNTIME_DIR:+XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR} CNI_COMMAND=$verb \\
-      CNI_CONTAINERID=$ID CNI_NETNS=$NETNS CNI_IFNAME=eth0 "$@" $P && echo "$verb 0" || echo "$verb $?"
-  }
-  inside() { nsenter -t $T -U --preserve-credentials -n "$@"; }
-  # What there is of the product, without waiting for anything.
-  rest() { ps -e -o args= | grep '^bucatini-engine' || true; $B list | tail -n +2; }
   `;
 
 interface User {
@@ -60,13 +41,6 @@ async function script({ options, where }: User, text: string): Promise<string> {
   });
   return output;
 }
-
-/** The lines of JSON in what was printed. */
-const documents = (output: string) =>
-  output
-    .split("\n")
-    .filter((line) => line.startsWith("{"))
-    .map((line) => JSON.parse(line));
 
 describe.each(USERS)("as $who", (user) => {
   test("ADD publishes ports, DEL frees them, and a port that is taken is named", async () => {

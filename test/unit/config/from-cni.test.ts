@@ -219,8 +219,9 @@ test("an IPAM plugin reads for itself what is asked for", () => {
   expect(network(config, { ips: ["10.3.0.1"] }).addresses).toEqual([]);
 });
 
+const mac = (last: number): string => `02:00:00:00:00:0${last}`;
+
 test("the MAC address: that of the runtime, else of args, else of CNI_ARGS, else of the configuration", () => {
-  const mac = (last: number): string => `02:00:00:00:00:0${last}`;
   const all = { mac: mac(4), args: { cni: { MAC: mac(2) } }, runtimeConfig: { Mac: mac(1) } };
   const args = { ips: [], mac: mac(3) };
   expect(network(all, args).mac).toBe(mac(1));
