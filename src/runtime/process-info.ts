@@ -2,8 +2,8 @@
 import { readFileSync } from "node:fs";
 
 /**
- * When a process started, in clock ticks since boot (field 22 of /proc/PID/stat); undefined when there is no
- * such process or it is a zombie. The number and this together name a process for good.
+ * When a process started, in clock ticks since boot; undefined when there is no such process or all of it has ended,
+ * and with it what it had open. The number and this together name a process for good. @see proc_pid_stat(5)
  */
 export function startTime(pid: number): string | undefined {
   let stat: string;
@@ -15,7 +15,9 @@ export function startTime(pid: number): string | undefined {
   }
   // The second field is the name in parentheses and may hold anything, so count from its end.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
+  const [state, threads, started] = [fields[0], fields[17], fields[19]];
+  // The first thread of a process that is being killed may be a zombie before the others have ended.
+  return state === "X" || (state === "Z" && threads === "1") ? undefined : started;
 }
 
 /** Tells whether the process that started then is still there. */

@@ -37,8 +37,8 @@ test("a TCP listener is found where it is in the way", async () => {
 
 test("a listener of both families is in everybody's way", async () => {
   const [pid, port] = await hold(listen('{ host: "::", port: 0 }'));
-  for (const address of [undefined, "127.0.0.2", "::1"]) {
-    expect(await describeHolder({ protocol: "tcp", port, address })).toContain(`(process ${pid})`);
+  for (const where of [{}, { address: "127.0.0.2" }, { address: "::1" }]) {
+    expect(await describeHolder({ protocol: "tcp", port, ...where })).toContain(`(process ${pid})`);
   }
 });
 

@@ -1,6 +1,18 @@
 /** The beginning of shell scripts that use the product. */
 import type { Stage } from "./stage.ts";
 
+/** Waits up to a second for a process to end, with all its threads; one that nobody has reaped yet has ended. */
+export const GONE = `
+  gone() {
+    for i in $(seq 50); do
+      [ "$(sed -n 's/^\\(State\\|Threads\\):.\\([^ ]*\\).*/\\2/p' /proc/$1/status 2>/dev/null | tr -d '\\n')" = Z1 ] && return 0
+      [ -e /proc/$1 ] || return 0
+      sleep 0.02
+    done
+    echo "process $1 is still there"
+    return 1
+  }`;
+
 /** Shell functions for the scripts below. `B` is the executable. */
 export const prelude = (stage: Stage): string => `
   B=${stage.bucatini}
@@ -10,6 +22,5 @@ export const prelude = (stage: Stage): string => `
   # A process in a network namespace of its own: its number is in T.
   target() { unshare -Urn sleep 1000 >/dev/null 2>&1 & T=$!; until [ "$(readlink /proc/$T/ns/net)" != "$(readlink /proc/$$/ns/net)" ]; do sleep 0.02; done; }
   engine() { $B status --json "$@" | sed -n 's/^  "pid": \\([0-9]*\\),/\\1/p'; }
-  # Waits up to a second for a process to end; one that nobody has reaped yet has ended.
-  gone() { for i in $(seq 50); do grep -qs '^State:.[^ZX]' /proc/$1/status || return 0; sleep 0.02; done; echo "process $1 is still there"; return 1; }
+${GONE}
   `;
