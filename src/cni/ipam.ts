@@ -20,17 +20,16 @@ export function withIpam(network: NetworkOptions, { ips, routes }: CniResult): N
       "/ipam gives no address of a family that is on",
     );
   }
-  const gateways = [false, true].flatMap((v6) => gatewayOf(v6, wanted, routes) ?? []);
   const families = { ipv4: false, ipv6: false };
   for (const { address } of wanted) families[isIpv6(address) ? "ipv6" : "ipv4"] = true;
+  const usable = routes.filter(({ dst }) => (isIpv6(dst) ? families.ipv6 : families.ipv4));
+  const gateways = [false, true].flatMap((v6) => gatewayOf(v6, wanted, usable) ?? []);
   return {
     ...network,
     ...families,
     addresses: wanted.map(({ address }) => address),
     gateways,
-    routes: routes
-      .filter(({ dst }) => (isIpv6(dst) ? families.ipv6 : families.ipv4))
-      .map((route) => routeOptions(route, gateways)),
+    routes: usable.map((route) => routeOptions(route, gateways)),
   };
 }
 
