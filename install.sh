@@ -80,8 +80,7 @@ install() {
         note "$path"
     done
     for path in "$SOURCE"/systemd/*; do
-        [ -e "$path" ] || continue
-        sed "s|@BUCATINI@|$PREFIX/bin/bucatini|" "$path" | file "$PREFIX/lib/systemd/user/${path##*/}"
+        sed "s|=/usr/local/|=$PREFIX/|" "$path" | file "$PREFIX/lib/systemd/user/${path##*/}"
     done
     describe_hook "${HOOKS:-}" bucatini.json
     describe_hook "${CDI:-}" bucatini.org-net.json --cdi

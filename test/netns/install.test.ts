@@ -40,10 +40,15 @@ describe("install", () => {
           `usr/bin/bucatini ${lib}/bin/bucatini`,
           `usr/libexec/cni/bucatini ${lib}/cni/bucatini`,
           `usr/libexec/netavark/bucatini ${lib}/netavark/bucatini`,
+          "usr/lib/systemd/user/bucatini-broker.service",
+          "usr/lib/systemd/user/bucatini-broker.socket",
         ]),
       );
       const hook = JSON.parse(await run("cat $W/hooks.d/bucatini.json"));
       expect(hook.hook.args[1]).toBe(`${lib}/hooks/bucatini-oci-hook`);
+      expect(await run("cat $W/usr/lib/systemd/user/bucatini-broker.service")).toContain(
+        `ExecStart=${dir}/usr/bin/bucatini broker\n`,
+      );
       // Nobody's PATH is needed.
       expect(await run("env -i $W/usr/bin/bucatini --version; env -i $W/pasta/pasta --version")).toMatch(
         /^bucatini \d.*\n.+/,

@@ -1,5 +1,5 @@
 /** The commands that README.md tells people to type, and a place where they can be typed. */
-import { cpSync, existsSync, readFileSync } from "node:fs";
+import { cpSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Network } from "./network.ts";
 import type { Space } from "./space.ts";
@@ -17,7 +17,7 @@ export function readmeBlocks(heading: string): string[] {
 
 /** Puts what `make install` needs beside dist/. */
 export function stageInstaller(stage: Stage): void {
-  for (const name of ["install.sh", "plugin", "systemd"].filter((each) => existsSync(join(ROOT, each)))) {
+  for (const name of ["install.sh", "plugin", "systemd"]) {
     cpSync(join(ROOT, name), join(stage.dir, name), { recursive: true });
   }
 }
