@@ -1,23 +1,18 @@
 /** One engine: puts kernel objects and protocols together and owns every lifetime. */
-import { IP_WORDS, isIpv4, parseIp, parseMac } from "../base/address.ts";
 import { Counters } from "../base/counters.ts";
-import { MAIN_TABLE, type Route, RouteType } from "../base/network.ts";
-import type { FamilyPlan } from "../config/network-plan.ts";
 import type { Bandwidth, EngineOptions, PortOptions } from "../config/options.ts";
 import { describeTransition } from "../flow/describe.ts";
 import { FlowTable } from "../flow/table.ts";
 import { TimerWheel } from "../flow/timers.ts";
-import type { Address, AddressRules, FamilyRules } from "../forward/address-rules.ts";
 import { Listeners } from "../forward/listeners.ts";
 import type { PortPolicy } from "../forward/port-rule.ts";
 import { Epoll } from "../kernel/epoll.ts";
 import { descriptorLimit } from "../kernel/process.ts";
-import { TUN_F_USO4 } from "../ffi/constants.ts";
 import type { Log } from "../log/logger.ts";
-import type { FamilyLink, Link, Link4, Route4 } from "../proto/link.ts";
 import type { Net } from "../proto/net.ts";
 import { Stack } from "../proto/stack.ts";
 import { TokenBucket } from "../proto/token-bucket.ts";
+import { buildLink, buildRules } from "./addresses.ts";
 import { ArenaLayout } from "./arena-layout.ts";
 import { Capture } from "./capture.ts";
 import { KernelHost } from "./host.ts";
@@ -29,7 +24,6 @@ import { Ports } from "./ports/ports.ts";
 const RESERVED_FDS = 32;
 /** Sockets have descriptors below this. */
 export const socketLimit = (): number => descriptorLimit() - RESERVED_FDS;
-const BROADCAST_MAC = new Uint8Array(6).fill(0xff);
 
 /** The parts of a running engine. */
 export interface Engine {
@@ -89,9 +83,7 @@ export function buildEngine(options: EngineOptions, { log, offloads, inside, pau
     packet: { hopLimit: 0, dontFragment: false, segment: 0 },
     socket: new Int32Array(capacity),
   };
-  if (log.debugOn) {
-    flows.onTransition = (flow, from, to) => log.debug(describeTransition(flows, flow, from, to), { flow });
-  }
+  logTransitions(net);
   const stack = new Stack(net);
   const ports = new Ports({
     listeners: net.listeners,
@@ -119,89 +111,18 @@ const buildLimits = (
   egress: egress && new TokenBucket(egress, nowMs),
 });
 
+/** Has changes of state logged, or no longer, as the log's level wants it. */
+export function logTransitions({ flows, log }: Net): void {
+  flows.onTransition = log.debugOn
+    ? (flow, from, to) => log.debug(describeTransition(flows, flow, from, to), { flow })
+    : undefined;
+}
+
 /** Without a TAP there is nothing else inside that connections could arrive at. */
 const portPolicy = ({ splice, spliceOnly, hostLoopbackToContainer }: PortOptions): PortPolicy => ({
   splice,
   spliceOnly,
   hostLoopbackToContainer: hostLoopbackToContainer || spliceOnly,
 });
-
-function buildLink(options: EngineOptions, offloads: number): Link {
-  const { plan } = options;
-  return {
-    mtu: options.interface.mtu,
-    ourMac: parseMac(plan.ourMac) ?? BROADCAST_MAC,
-    // Until the container has spoken, every station on the link is meant.
-    guestMac: parseMac(plan.mac ?? "") ?? BROADCAST_MAC.slice(),
-    v4: buildLink4(plan.ipv4, options.dhcp.ipv4),
-    v6: buildFamily(plan.ipv6, options.dhcp.ipv6),
-    offload: offloads !== 0,
-    udpOffload: (offloads & TUN_F_USO4) !== 0,
-    routerAdvertisements: options.routerAdvertisements,
-    advertise: { ...options.advertise, resolvers: addresses(options.advertise.resolvers) },
-  };
-}
-
-const buildLink4 = (plan: FamilyPlan, dhcp: boolean): Link4 => ({
-  ...buildFamily(plan, dhcp),
-  prefixLengths: plan.addresses.map(({ prefixLength }) => prefixLength),
-  routes: routesToTell(plan.routes),
-});
-
-/** Routes of the main table as a program can be told them: to each destination one, with its first next hop. */
-function routesToTell(routes: readonly Route[]): Route4[] {
-  const told = new Map<string, Route4>();
-  for (const route of routes.toSorted((a, b) => b.metric - a.metric)) {
-    const { destination, destinationLength: length, table, type, nexthops } = route;
-    if (table !== MAIN_TABLE || type !== RouteType.Unicast || nexthops.length === 0) continue;
-    const gateway = address(nexthops[0].gateway);
-    told.set(`${destination}/${length}`, {
-      destination: address(destination)?.[3] ?? 0,
-      length,
-      // We answer for everybody: what a gateway of the other family leads to can be on the link as well.
-      gateway: gateway !== undefined && isIpv4(gateway) ? gateway[3] : 0,
-    });
-  }
-  return [...told.values()];
-}
-
-function buildFamily(plan: FamilyPlan, dhcp: boolean): FamilyLink {
-  return {
-    enabled: plan.enabled,
-    ours: parseIp(plan.ours) ?? new Uint32Array(IP_WORDS),
-    assigned: addresses(plan.addresses.map((planned) => planned.address)),
-    dhcp,
-  };
-}
-
-function buildRules({ rules, plan, interface: inside }: EngineOptions, link: Link): AddressRules {
-  const family = (version: 4 | 6): FamilyRules => {
-    const { ours, assigned } = link[`v${version}`];
-    const { gateway, pinnedAddresses } = plan[`ipv${version}`];
-    return {
-      ours,
-      gateway: address(gateway),
-      assigned,
-      seen: Uint32Array.from({ length: IP_WORDS }, (_, i) => assigned[0]?.[i] ?? 0),
-      seenLinkLocal: (version === 6 ? address(inside.linkLocal) : undefined) ?? new Uint32Array(IP_WORDS),
-      isFixed: pinnedAddresses,
-      mapHostLoopback: address(rules[`mapHostLoopback${version}`]),
-      mapGuest: address(rules[`mapGuest${version}`]),
-      dnsMatch: address(rules[`dnsMatch${version}`]),
-      outbound: address(rules[`outbound${version}`]),
-      outboundInterface: rules[`outboundInterface${version}`],
-    };
-  };
-  return {
-    v4: family(4),
-    v6: family(6),
-    dnsServers: addresses(rules.dnsServers),
-  };
-}
-
-const address = (text: string | undefined): Address | undefined =>
-  text === undefined ? undefined : parseIp(text);
-
-const addresses = (texts: readonly string[]): Address[] => texts.flatMap((text) => parseIp(text) ?? []);
 
 const randomWords = (count: number): Uint32Array => crypto.getRandomValues(new Uint32Array(count));

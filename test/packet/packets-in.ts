@@ -6,10 +6,10 @@ import { IPV4_LENGTH, IpProtocol } from "../../src/wire/ipv4.ts";
 import { IPV6_LENGTH } from "../../src/wire/ipv6.ts";
 import { TCP_LENGTH, writeTcp } from "../../src/wire/tcp.ts";
 import { VNET_LENGTH, VnetGso } from "../../src/wire/vnet.ts";
+import { dhcpMessage } from "../support/dhcp-messages.ts";
 import { ip } from "../support/fake-net.ts";
 import { ethernetFrame, ipFrame, type PacketOptions, udpDatagram } from "../support/frames.ts";
 import { flagBits } from "./compare.ts";
-import { dhcpMessage } from "./dhcp-in.ts";
 import { FROM_CONTAINER, streamBytes, trainBytes } from "./payload.ts";
 import type { FlowLine, Packet, Segment } from "./script.ts";
 

@@ -5,6 +5,7 @@ import { ARP_LENGTH, ArpOperation, writeArp } from "../../src/wire/arp.ts";
 import { EtherType } from "../../src/wire/ethernet.ts";
 import { IpProtocol } from "../../src/wire/ipv4.ts";
 import { TCP_LENGTH, writeTcp } from "../../src/wire/tcp.ts";
+import { dhcpMessage } from "../support/dhcp-messages.ts";
 import { FakeStack, FAILED, READABLE } from "../support/fake-stack.ts";
 import {
   echoFrame,
@@ -42,7 +43,7 @@ function validFrame(random: Random): Uint8Array {
   const to = PEERS[random(PEERS.length)];
   const payload = pattern(random(4) === 0 ? random(3000) : random(100));
   const options: PacketOptions = { hopLimit: random(3) === 0 ? 255 : 64 };
-  switch (random(8)) {
+  switch (random(9)) {
     case 0:
       return udpFrame(to, random(4) * 53, payload, { ...options, sourcePort: random(20) });
     case 1: {
@@ -78,11 +79,41 @@ function validFrame(random: Random): Uint8Array {
       const gso = { type: [0, 1, 3, 4, 5, 0x81][random(6)], size: random(200) };
       return udpFrame(to, 9, payload, { ...options, gso });
     }
+    case 7:
+      return dhcpFrame(random, options);
     default: {
       const types = [0x0800, 0x86dd, 0x0806, random(65_536)];
       return ethernetFrame(types[random(types.length)], payload);
     }
   }
+}
+
+/** A message to a DHCP server, mostly one that it answers. */
+function dhcpFrame(random: Random, options: PacketOptions): Uint8Array {
+  const hex = (length: number): string => Buffer.from(pattern(length, random(256))).toString("hex");
+  const v6 = random(2) === 0;
+  const some = v6
+    ? [
+        "client",
+        "server",
+        "na",
+        "na(2001:db8::10)",
+        "ta",
+        "pd",
+        "14=",
+        "39=01",
+        "6=0027",
+        `3=${hex(random(20))}`,
+      ]
+    : ["80=", "50=c000020a", "54=c0000201", "57=0000", "81=01", "55=0306", "61=01", `50=${hex(random(9))}`];
+  const words = Array.from({ length: random(5) }, () => some[random(some.length)]);
+  words.push(`${random(256)}=${hex(random(300) === 0 ? 250 : random(10))}`);
+  const type = random(v6 ? 14 : 9);
+  const message = dhcpMessage([v6 ? "dhcp6" : "dhcp4", type, ...words].join(" "));
+  const to = v6 ? ["ff02::1:2", "fe80::1"] : ["255.255.255.255", "192.0.2.1"];
+  const from = random(4) === 0 ? { from: v6 ? "::" : "0.0.0.0" } : {};
+  const more = { ...options, ...from, sourcePort: v6 ? 546 : 68 };
+  return udpFrame(to[random(2)], v6 ? 547 : 67, message!, more);
 }
 
 /** Usually a valid frame with some bytes changed, cut, or both; sometimes nothing but noise. */
@@ -135,6 +166,9 @@ function torture(seed: number, frames: number): string {
   const random = randomFrom(seed);
   const fake = new FakeStack({ capacity: 16, offload: random(2) === 0, udpOffload: random(2) === 0 });
   const { net, stack } = fake;
+  net.link.v4.dhcp = net.link.v6.dhcp = true;
+  net.link.advertise.fqdn = "box.corp.test";
+  net.link.advertise.searchDomains = ["corp.test", "lab.corp.test"];
   const { bytes } = net.host.arena;
   const received = Buffer.from(bytes.buffer, net.plan.receiveAt, net.plan.receiveLength);
   for (let done = 0; done < frames; done += BATCH) {

@@ -3,6 +3,8 @@ import { expect, test } from "@jest/globals";
 import * as fc from "fast-check";
 import { ARP_LENGTH, isArpValid } from "../../src/wire/arp.ts";
 import { describeFrame } from "../../src/wire/describe.ts";
+import { dhcp4Options, isDhcp4Valid } from "../../src/wire/dhcp4.ts";
+import { dhcp6MessageOptions, isDhcp6Valid } from "../../src/wire/dhcp6.ts";
 import { decodeDnsNames } from "../../src/wire/dns-name.ts";
 import { ETHERNET_LENGTH, isEthernetValid } from "../../src/wire/ethernet.ts";
 import { ICMP4_LENGTH, isIcmp4ChecksumRight, isIcmp4Valid } from "../../src/wire/icmp4.ts";
@@ -158,6 +160,26 @@ test("nothing else throws either", () => {
   });
 });
 
+test("a valid message of DHCP has its options inside", () => {
+  // Codes and lengths that follow each other.
+  const options = fc.array(fc.oneof(fc.nat({ max: 4 }), fc.constantFrom(53, 255, 0)), { maxLength: 80 });
+  fc.assert(
+    fc.property(options, (bytes) => {
+      const fixed = [1, 1, 6, ...Array<number>(233).fill(0), 0x63, 0x82, 0x53, 0x63];
+      const four = new DataView(Uint8Array.from([...fixed, ...bytes]).buffer);
+      const found = isDhcp4Valid(four, 0, four.byteLength) ? dhcp4Options(four, 0, four.byteLength) : [];
+      const last = Math.max(0, ...found.map((option) => option + 2 + four.getUint8(option + 1)));
+      expect(last).toBeLessThanOrEqual(four.byteLength);
+      const six = new DataView(Uint8Array.from([1, 0, 0, 0, ...bytes]).buffer);
+      const ends = dhcp6MessageOptions(six, 0, six.byteLength).map(({ end }) => end);
+      expect(Math.max(0, ...ends)).toBe(
+        isDhcp6Valid(six, 0, six.byteLength) && ends.length > 0 ? six.byteLength : 0,
+      );
+    }),
+    { numRuns: 2000 },
+  );
+});
+
 test("any frame is described", () => {
   const ethernet = Array<number>(12).fill(2);
   const ipv4 = [...ethernet, 8, 0, 0x45, 0, 0, 60, 0, 0, 0, 0, 64];
@@ -165,6 +187,28 @@ test("any frame is described", () => {
   const starts = [
     [...ethernet, 8, 6],
     ...[1, 6, 17].map((protocol) => [...ipv4, protocol]),
+    // UDP between the ports of DHCP.
+    [...ipv4, 17, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 0, 68, 0, 67],
+    [
+      ...ethernet,
+      0x86,
+      0xdd,
+      0x60,
+      0,
+      0,
+      0,
+      0,
+      60,
+      17,
+      64,
+      ...Array<number>(32).fill(1),
+      2,
+      34,
+      2,
+      35,
+      0,
+      60,
+    ],
     ...[0, 6, 17, 44, 58].map((protocol) => [...ipv6, protocol]),
   ];
   forBytes(starts, (view, end) => {

@@ -131,6 +131,14 @@ test("a router advertises only where there is IPv6", () => {
   expect(() => ask("--ra", "-4")).toThrow("--ra is for IPv6");
 });
 
+test("there is a DHCP server for each family that there is", () => {
+  expect(ask().dhcp).toEqual({ ipv4: false, ipv6: false });
+  expect(ask("--dhcp").dhcp).toEqual({ ipv4: true, ipv6: true });
+  expect(ask("--dhcp", "-4").dhcp).toEqual({ ipv4: true, ipv6: false });
+  expect(ask("--dhcp", "-6").dhcp).toEqual({ ipv4: false, ipv6: true });
+  expect(() => ask("--dhcp", "--splice-only")).toThrow("which --dhcp is for");
+});
+
 test("log levels are known words", () => {
   expect(ask("--log-level", "trace").logLevel).toBe("trace");
   expect(() => ask("--log-level", "loud")).toThrow(

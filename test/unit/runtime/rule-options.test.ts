@@ -46,20 +46,24 @@ test("each address goes to the rule of its family", () => {
   expect(all.outbound6).toBeUndefined();
 });
 
-test("a router tells the address that forwards DNS, else the resolvers that can be reached over IPv6", () => {
+test("whoever asks is told the address that forwards DNS, else the resolvers that can be reached", () => {
   const resolvConf = parseResolvConf(`search corp.test
     nameserver 127.0.0.53
     nameserver fe80::53%eth0
     nameserver 2001:db8::53
+    nameserver 192.0.2.53
     nameserver ::1`);
   const hosts = { dnsServers: resolvConf.nameservers };
   expect(advertiseOptions({}, hosts, resolvConf)).toEqual({
-    resolvers: ["2001:db8::53"],
+    resolvers: ["192.0.2.53", "2001:db8::53"],
     searchDomains: ["corp.test"],
   });
   expect(advertiseOptions({}, { ...hosts, dnsMatch6: "fd00::53" }, resolvConf).resolvers).toEqual([
+    "192.0.2.53",
     "fd00::53",
   ]);
+  const both = { ...hosts, dnsMatch4: "169.254.1.1", dnsMatch6: "fd00::53" };
+  expect(advertiseOptions({}, both, resolvConf).resolvers).toEqual(["169.254.1.1", "fd00::53"]);
   const advertise = { resolvers: ["2001:db8::1"] };
   expect(advertiseOptions({ advertise }, hosts, resolvConf)).toEqual({
     ...advertise,

@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { decodeDnsNames, encodeDnsName } from "../../../src/wire/dns-name.ts";
+import { compressDnsNames, decodeDnsNames, encodeDnsName } from "../../../src/wire/dns-name.ts";
 import { hex } from "./hex.ts";
 
 const encoded = (name: string): string | undefined => {
@@ -43,4 +43,22 @@ test("the first malformed name ends the list", () => {
 
 test("bytes that are no plain text are escaped", () => {
   expect(decoded("05 612e5c20ff 00")).toEqual(["a\\046\\092\\032\\255"]);
+});
+
+const compressed = (...names: string[]): string => Buffer.concat(compressDnsNames(names)).toString("hex");
+
+test("an ending that has been there before is a pointer to it", () => {
+  // The example of RFC 3397 section 2.
+  expect(compressed("eng.apple.com.", "marketing.apple.com.")).toBe(
+    "03656e67056170706c6503636f6d00096d61726b6574696e67c004",
+  );
+  expect(compressed("corp.test", "corp.test", "test")).toBe("04636f7270047465737400c000c005");
+  expect(compressed("a.test", "a..test", "b.other")).toBe("01610474657374000162056f7468657200");
+});
+
+test("a pointer reaches no further than it can", () => {
+  const long = Array.from({ length: 300 }, (_, i) => `${`${i}`.padStart(60, "x")}.test`);
+  const names = compressDnsNames([...long, "far.away", "at.far.away"]);
+  expect(Buffer.concat(names.slice(0, -2)).length).toBeGreaterThan(0x4000);
+  expect(names.at(-1)).toEqual(encodeDnsName("at.far.away"));
 });

@@ -1,8 +1,8 @@
-/** Messages of DHCP clients in scripts. */
+/** Messages of DHCP clients, from words. */
 import { concatBytes, type DhcpOption, dhcpOption } from "../../src/wire/dhcp-option.ts";
 import { Dhcp4Option, Dhcp4Type, writeDhcp4Reply } from "../../src/wire/dhcp4.ts";
 import { Dhcp6Option, dhcp6OptionBytes, Dhcp6Type, linkLayerDuid, writeDhcp6 } from "../../src/wire/dhcp6.ts";
-import { ip } from "../support/fake-net.ts";
+import { ip } from "./fake-net.ts";
 import { ipToBytes } from "../../src/base/address.ts";
 
 const GUEST_MAC = Uint8Array.of(2, 0, 0, 0, 0, 0x10);

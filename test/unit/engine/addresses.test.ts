@@ -1,0 +1,62 @@
+import { expect, test } from "@jest/globals";
+import { formatIp, ipv4Words } from "../../../src/base/address.ts";
+import type { NetworkLink, Route } from "../../../src/base/network.ts";
+import { planNetwork, plannedRoute } from "../../../src/config/network-plan.ts";
+import { DEFAULT_NETWORK, type EngineOptions, type NetworkOptions } from "../../../src/config/options.ts";
+import { buildLink } from "../../../src/engine/addresses.ts";
+import type { Link } from "../../../src/proto/link.ts";
+
+const HOST_LINK: NetworkLink = { index: 2, name: "eth0", mac: "", mtu: 1500, flags: 1 };
+
+/** The link of an engine whose host has these routes. */
+function link(routes: Route[], network: Partial<NetworkOptions> = {}): Link {
+  const template = { link: HOST_LINK, addresses: [], routes, gateway: "192.0.2.1" };
+  const asked = { ...DEFAULT_NETWORK, addresses: ["192.0.2.10/24", "2001:db8::10/64"], ...network };
+  const options = {
+    plan: planNetwork({ ipv4: template, ipv6Available: true }, asked),
+    interface: { name: "eth0", index: 2, mtu: 1500 },
+    routerAdvertisements: asked.routerAdvertisements,
+    dhcp: asked.dhcp,
+    advertise: {
+      resolvers: ["169.254.1.1", "fd00::53"],
+      searchDomains: ["corp.test"],
+      fqdn: "box.corp.test",
+    },
+  } as unknown as EngineOptions;
+  return buildLink(options, 0);
+}
+
+const route = (destination: string, gateway: string, more: Partial<Route> = {}): Route => ({
+  ...plannedRoute(4, { destination, ...(gateway !== "" && { gateway }) }),
+  ...more,
+});
+
+test("of the routes, those are told that a program can be told", () => {
+  const { routes } = link([
+    route("0.0.0.0/0", "192.0.2.9", { metric: 600 }),
+    route("0.0.0.0/0", "192.0.2.1", { metric: 100 }),
+    route("0.0.0.0/0", "192.0.2.8", { metric: 900 }),
+    route("198.51.100.0/24", ""),
+    // A gateway of the other family: everybody is on this link.
+    route("203.0.113.0/24", "fe80::1"),
+    route("10.0.0.0/8", "192.0.2.1", { table: 100 }),
+    route("10.1.0.0/16", "192.0.2.1", { type: 7 }),
+  ]).v4;
+  const text = routes.map(
+    ({ destination, length, gateway }) =>
+      `${formatIp(ipv4Words(destination))}/${length} ${formatIp(ipv4Words(gateway))}`,
+  );
+  expect(text.toSorted()).toEqual([
+    "0.0.0.0/0 192.0.2.1",
+    "198.51.100.0/24 0.0.0.0",
+    "203.0.113.0/24 0.0.0.0",
+  ]);
+});
+
+test("what services tell is what was asked for", () => {
+  const { v4, v6, routerAdvertisements, advertise } = link([], { dhcp: { ipv4: true, ipv6: false } });
+  expect([v4.dhcp, v6.dhcp, routerAdvertisements]).toEqual([true, false, false]);
+  expect([v4.prefixLengths, v4.assigned.map((each) => formatIp(each))]).toEqual([[24], ["192.0.2.10"]]);
+  expect(advertise.resolvers.map((each) => formatIp(each))).toEqual(["169.254.1.1", "fd00::53"]);
+  expect(advertise).toMatchObject({ searchDomains: ["corp.test"], fqdn: "box.corp.test" });
+});
