@@ -4,6 +4,7 @@
  */
 import type { OptionSpec, ParsedArguments } from "../config/command-line.ts";
 import { VERSION } from "../config/generated/version.ts";
+import { LOG_LEVELS } from "../config/options.ts";
 import {
   ATTACH_OPTIONS,
   attachRequest,
@@ -81,6 +82,13 @@ export const COMMANDS: readonly Command[] = [
       const { ports } = await import("./ports.ts");
       return ports(request);
     },
+  },
+  {
+    name: "log-level",
+    synopsis: "[ID|PID|NAME] LEVEL",
+    help: `how much an engine logs from now on: ${LOG_LEVELS.join(", ")}`,
+    options: [],
+    start: async (parsed) => (await import("./log-level.ts")).logLevel(parsed),
   },
   {
     name: "install-hook",

@@ -1,5 +1,5 @@
-/** What the control socket's methods about ports take and give; docs/control.md describes them. Plain JSON. */
-import type { PortRuleOptions } from "./options.ts";
+/** What the control socket's methods take and give; docs/control.md describes them. Plain JSON. */
+import type { LogLevel, PortRuleOptions } from "./options.ts";
 
 /** What is done with the rules of a change: "set" replaces all rules, "del" takes away equal ones. */
 export const PORT_ACTIONS = ["add", "del", "set"] as const;
@@ -29,6 +29,11 @@ export interface PortRuleStatus extends PortRuleOptions {
 /** Result of `ports` and of `setPorts`. */
 export interface PortsResult {
   rules: PortRuleStatus[];
+}
+
+/** Parameters of `setLogLevel`. */
+export interface LogLevelRequest {
+  level: LogLevel;
 }
 
 /** Result of `container`: what the container's kernel has of its network. */

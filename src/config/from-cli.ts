@@ -124,7 +124,7 @@ export function networkOptions(parsed: ParsedArguments, ephemeral: PortRange): N
     set(options, `outboundInterface${family}`, last(name), (text) => readValue(name, text, interfaceName));
   }
   set(options, "flows", last("flows"), (text) => integer("flows", text, FLOWS_MIN, FLOWS_MAX));
-  set(options, "logLevel", last("log-level"), logLevel);
+  set(options, "logLevel", last("log-level"), (text) => logLevel(text));
   checkFamilies(options);
   return options;
 }
@@ -237,9 +237,10 @@ function integer(option: string, text: string, min: number, max: number): number
   return value;
 }
 
-function logLevel(text: string): LogLevel {
+/** @param where names it in the error. Throws USAGE. */
+export function logLevel(text: string, where = "--log-level"): LogLevel {
   const level = LOG_LEVELS.find((each) => each === text);
-  if (level === undefined) throw usage(`--log-level ${text}: not one of ${LOG_LEVELS.join(", ")}`);
+  if (level === undefined) throw usage(`${where} ${text}: not one of ${LOG_LEVELS.join(", ")}`);
   return level;
 }
 

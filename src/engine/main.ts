@@ -6,7 +6,7 @@
 import { closeSync, readFileSync, readSync, rmdirSync, rmSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { AppError, errorCode } from "../base/errors.ts";
-import type { PortChangeRequest, PortsResult } from "../config/control-types.ts";
+import type { LogLevelRequest, PortChangeRequest, PortsResult } from "../config/control-types.ts";
 import type { EngineOptions, Identity } from "../config/options.ts";
 import { CAP_NET_BIND_SERVICE, EPOLLIN } from "../ffi/constants.ts";
 import { check } from "../ffi/errno.ts";
@@ -14,11 +14,11 @@ import { becomeUser, limitCapabilities } from "../kernel/caps.ts";
 import { keepFromCleaners } from "../kernel/file-lock.ts";
 import { limitSystemCalls } from "../kernel/seccomp.ts";
 import { setOffloads } from "../kernel/tap.ts";
-import { createLogger, type Log } from "../log/logger.ts";
+import { type AdjustableLog, createLogger, type Log } from "../log/logger.ts";
 import { type ControlHandler, ControlServer } from "./control.ts";
 import { openControlSocket } from "./control-socket.ts";
 import { EndWatch } from "./end-watch.ts";
-import { buildEngine, socketLimit, type Engine } from "./engine.ts";
+import { buildEngine, logTransitions, socketLimit, type Engine } from "./engine.ts";
 import { Inside } from "./inside.ts";
 import { EventKind, Loop } from "./loop.ts";
 import type { Ports } from "./ports/ports.ts";
@@ -44,7 +44,7 @@ async function main(): Promise<void> {
   }
 }
 
-async function run(options: EngineOptions, log: Log): Promise<void> {
+async function run(options: EngineOptions, log: AdjustableLog): Promise<void> {
   // With the privilege that there is now: for all else, whoever we become is enough.
   const watch = new EndWatch(options.watch);
   const controlSocket = openControlSocket(join(options.stateDirectory, "control.sock"));
@@ -78,6 +78,7 @@ async function run(options: EngineOptions, log: Log): Promise<void> {
       ["container", async () => (await import("./container.ts")).containerNetwork(options)],
       ["ports", () => ({ rules: ports.show() })],
       ["setPorts", (params) => changePorts(ports, params)],
+      ["setLogLevel", (params) => changeLogLevel(options, engine, log, params)],
     ]),
     () => loop.pause(),
   );
@@ -147,6 +148,15 @@ async function changePorts(ports: Ports, params: unknown): Promise<PortsResult> 
   const { action, rules } = params as PortChangeRequest;
   await ports.change(action, rules);
   return { rules: ports.show() };
+}
+
+function changeLogLevel(options: EngineOptions, { net }: Engine, log: AdjustableLog, params: unknown): void {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the schema has been checked
+  const { level } = params as LogLevelRequest;
+  log.info("the log level changes", { from: options.logLevel, to: level });
+  log.setLevel(level);
+  logTransitions(net);
+  options.logLevel = level;
 }
 
 /** Tells the launcher, and waits until it has written down who we are; nobody could find us if it has died instead. */

@@ -1,6 +1,6 @@
 /** What `bucatini status` shows of an engine. */
 import { formatIp } from "../base/address.ts";
-import type { Bandwidth, EngineOptions, Service } from "../config/options.ts";
+import type { Bandwidth, EngineOptions, LogLevel, Service } from "../config/options.ts";
 import { VERSION } from "../config/generated/version.ts";
 import { FLOW_TYPE_NAMES } from "../flow/state.ts";
 import type { Engine } from "./engine.ts";
@@ -15,8 +15,9 @@ export interface EngineStatus {
   addresses: string[];
   /** TUN_F_* bits in force; 0 means that checksums and segmentation are done in the engine. */
   offloads: number;
-  /** What is switched off. */
-  without: Service[];
+  logLevel: LogLevel;
+  /** What is switched off; absent: nothing. */
+  without?: Service[];
   bandwidth?: Bandwidth;
   /** The file that gets all frames. */
   captureFile?: string;
@@ -30,7 +31,7 @@ export interface EngineStatus {
 
 export function statusOf(options: EngineOptions, engine: Engine, offloads: number): EngineStatus {
   const { net } = engine;
-  const { bandwidth, captureFile } = options;
+  const { bandwidth, captureFile, without } = options;
   const rules = engine.ports.show();
   const flows: Record<string, number> = { total: net.flows.active };
   net.flows.forEach((flow) => {
@@ -47,7 +48,8 @@ export function statusOf(options: EngineOptions, engine: Engine, offloads: numbe
     mtu: net.link.mtu,
     addresses: assigned.map((address) => formatIp(address)),
     offloads,
-    without: options.without,
+    logLevel: options.logLevel,
+    ...(without.length > 0 && { without }),
     ...(bandwidth !== undefined && { bandwidth }),
     ...(captureFile !== undefined && { captureFile }),
     ports: { rules: rules.length, open: rules.reduce((sum, { open }) => sum + open, 0) },

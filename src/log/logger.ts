@@ -1,6 +1,6 @@
 /** The log: one JSON object on each line, written at once. The only file that imports pino. */
 import { pino } from "pino";
-import { LOG_LEVELS, type LogLevel } from "./level.ts";
+import type { LogLevel } from "./level.ts";
 import { LogSink } from "./sink.ts";
 
 /** What a message is about, as JSON values. An Error belongs under `err`. */
@@ -18,6 +18,11 @@ export interface Log {
   readonly trace: Write;
 }
 
+/** A log whose level can change. */
+export interface AdjustableLog extends Log {
+  setLevel(level: LogLevel): void;
+}
+
 export interface LogOptions {
   /** The least serious level that is written. */
   readonly level: LogLevel;
@@ -31,7 +36,7 @@ export interface LogOptions {
  * Each line has `level`, `time` (RFC 3339, UTC), the fields and `msg`; also `dropped` with a count when lines
  * before it were lost. Throws only when the file cannot be opened.
  */
-export function createLogger(options: LogOptions): Log {
+export function createLogger(options: LogOptions): AdjustableLog {
   const sink = new LogSink(options.destination, options.limit);
   const logger = pino(
     {
@@ -47,13 +52,20 @@ export function createLogger(options: LogOptions): Log {
     (level: LogLevel): Write =>
     (msg, fields) =>
       logger[level](fields ?? {}, msg);
-  return {
-    traceOn: LOG_LEVELS[options.level] <= LOG_LEVELS.trace,
-    debugOn: LOG_LEVELS[options.level] <= LOG_LEVELS.debug,
+  const isOn = (level: LogLevel): boolean => logger.isLevelEnabled(level);
+  const log = {
+    traceOn: isOn("trace"),
+    debugOn: isOn("debug"),
     error: writer("error"),
     warn: writer("warn"),
     info: writer("info"),
     debug: writer("debug"),
     trace: writer("trace"),
+    setLevel(level: LogLevel): void {
+      logger.level = level;
+      log.traceOn = isOn("trace");
+      log.debugOn = isOn("debug");
+    },
   };
+  return log;
 }

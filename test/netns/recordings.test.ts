@@ -72,6 +72,25 @@ test("a log with a limit keeps its first line and its last ones", async () => {
   });
 }, 60_000);
 
+test("an engine logs more, and less again, while it runs", async () => {
+  await withNetwork(stage(), {}, async (net) => {
+    const log = "cat $XDG_RUNTIME_DIR/bucatini/*/engine.log";
+    const { bucatini } = net.stage;
+    await net.user.run(`${bucatini} log-level debug; ${bucatini} status | grep -q "^logLevel: debug"`);
+    await net.container.run("ping -q -c 1 203.0.113.1");
+    await net.user.run(`${bucatini} log-level error`);
+    const before = await net.user.run(log);
+    expect(before).toMatch(/"level":"debug".*"flow":/);
+    await net.container.run("ping -q -c 1 203.0.113.1");
+    expect(await net.user.run(log)).toBe(before);
+    const wrong = await net.user.attempt(`${bucatini} log-level loud`);
+    expect([wrong.code, wrong.stderr]).toEqual([
+      2,
+      expect.stringContaining("log-level loud: not one of error"),
+    ]);
+  });
+}, 60_000);
+
 test("in the foreground, statistics are printed while there is something to tell", async () => {
   await withNamespaces(stage(), {}, async (net) => {
     const output = await net.user.run(

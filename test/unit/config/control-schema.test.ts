@@ -4,6 +4,7 @@ import { Ajv } from "ajv";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { PortRuleStatus, PortsResult } from "../../../src/config/control-types.ts";
+import { LOG_LEVELS } from "../../../src/config/options.ts";
 import { validateControl } from "../../../src/config/generated/control.ts";
 
 const ROOT = join(__dirname, "../../..");
@@ -21,9 +22,17 @@ test("the examples are requests and answers", () => {
   const whole = examples.filter((line) => !line.includes(",...")).map((line): unknown => JSON.parse(line));
   const requests = whole.filter(isRequest);
   const answers = whole.filter((value) => !isRequest(value));
-  expect([requests.length, answers.length]).toEqual([3, 2]);
-  expect(requests.map((value): unknown => validateControl(value))).toEqual([true, true, true]);
+  expect([requests.length, answers.length]).toEqual([4, 2]);
+  expect(requests.map((value): unknown => validateControl(value))).toEqual([true, true, true, true]);
   expect(answers.map((value) => accepts("answer", value))).toEqual([true, true]);
+});
+
+test("log levels are those that there are", () => {
+  for (const level of LOG_LEVELS) {
+    expect(validateControl({ method: "setLogLevel", params: { level } })).toBe(true);
+  }
+  expect(validateControl({ method: "setLogLevel", params: { level: "loud" } })).toBe(false);
+  expect(validateControl({ method: "setLogLevel" })).toBe(false);
 });
 
 test("the result of ports is what its type says", () => {

@@ -71,6 +71,18 @@ test.each(Object.keys(LOG_LEVELS) as LogLevel[])("at level %s, only that and wor
   expect(log.debugOn).toBe(written.includes("debug"));
 });
 
+test("the level can change", () => {
+  const path = join(directory, "log");
+  const log = createLogger({ level: "info", destination: path });
+  log.debug("before");
+  log.setLevel("debug");
+  log.debug("then");
+  expect([log.debugOn, log.traceOn]).toEqual([true, false]);
+  log.setLevel("error");
+  log.info("after");
+  expect(parse(readFileSync(path, "utf8")).map((line) => line["msg"])).toEqual(["then"]);
+});
+
 test("a full disk is no reason to stop", () => {
   const fd = openSync("/dev/full", "w");
   const log = createLogger({ level: "info", destination: fd });
