@@ -71,6 +71,7 @@ install() {
             fail "$DESTDIR$path is there, and not from bucatini; remove it, or install elsewhere"
     done
     notes=$(mktemp)
+    [ -z "$DESTDIR" ] || mkdir -p "$DESTDIR"
     directory "$LIB"
     trap keep_notes EXIT
     replace_files

@@ -73,11 +73,11 @@ describe("install", () => {
 
   test("DESTDIR is put in front of everything, and is in no file", async () => {
     await script(async (run) => {
-      const all = "PREFIX=/usr CNI_BIN=/opt/cni/bin HOOKS=/usr/share/containers/oci/hooks.d DESTDIR=$W";
+      const all = "PREFIX=/usr CNI_BIN=/opt/cni/bin HOOKS=/usr/share/containers/oci/hooks.d DESTDIR=$W/new";
       const shown = await run(`${all} ${INSTALL}\n${SHOW}`);
-      expect(shown).toContain("opt/cni/bin/bucatini /usr/lib/bucatini/cni/bucatini\n");
+      expect(shown).toContain("new/opt/cni/bin/bucatini /usr/lib/bucatini/cni/bucatini\n");
       expect(await run("grep -rl $W $W || true")).toBe("");
-      expect(await run(`PREFIX=/usr DESTDIR=$W ${UNINSTALL}\n${SHOW}`)).toBe("");
+      expect(await run(`PREFIX=/usr DESTDIR=$W/new ${UNINSTALL}\n${SHOW}`)).toBe("new \n");
     });
   });
 
