@@ -112,10 +112,12 @@ test("containers of a bridge network get out, are reached, and find each other b
   expect(output).toMatch(/^tcp /m);
   expect(await askAddress(net.peer, "tcp", "198.51.100.2", 8080)).toMatch(/^tcp /);
   // All containers of bridge networks share one engine, which Podman looks after.
-  await podman().run(
-    "kill -9 $(cat $XDG_RUNTIME_DIR/containers/networks/rootless-netns/rootless-netns-conn.pid)",
+  const again = await podman().run(
+    `engine=$(cat $XDG_RUNTIME_DIR/containers/networks/rootless-netns/rootless-netns-conn.pid)
+    kill -9 $engine
+    while kill -0 $engine 2> /dev/null; do sleep 0.01; done
+    podman run --rm --network lan box sh -c '${FETCHES}'`,
   );
-  const again = await podman().run(`podman run --rm --network lan box sh -c '${FETCHES}'`);
   expect(again.split(podman().payload)).toHaveLength(3);
   await podman().run("podman rm --force --time 0 c5; podman network rm lan");
 }, 60_000);
