@@ -40,6 +40,7 @@ export interface CniConfig {
   outboundInterface4?: string;
   outboundInterface6?: string;
   routerAdvertisements?: boolean;
+  dhcp?: boolean;
   tcpPorts?: string[];
   udpPorts?: string[];
   tcpNs?: string[];

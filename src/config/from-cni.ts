@@ -35,7 +35,7 @@ export interface CniCircumstances {
 
 /** How the container is to be connected; addresses of an IPAM plugin are not known yet. Throws ConfigError. */
 export function networkFromCni(config: CniConfig, circumstances: CniCircumstances): NetworkOptions {
-  const { ipv4 = true, ipv6 = true, offload = true, flows = DEFAULT_NETWORK.flows, mtu } = config;
+  const { ipv4 = true, ipv6 = true, dhcp = false, offload = true, mtu } = config;
   if (!ipv4 && !ipv6) throw new ConfigError("/ipv6", "must not be false together with /ipv4");
   if (mtu !== undefined && mtu !== 0 && mtu < MTU_MIN) {
     throw new ConfigError("/mtu", `must be 0 or >= ${MTU_MIN}`);
@@ -60,10 +60,11 @@ export function networkFromCni(config: CniConfig, circumstances: CniCircumstance
     dnsHosts: readList("/dnsHost", config.dnsHost, hostAddress),
     outbound: lastOfEachFamily(readList("/outbound", config.outbound, hostAddress)),
     routerAdvertisements: config.routerAdvertisements ?? DEFAULT_NETWORK.routerAdvertisements,
+    dhcp: { ipv4: ipv4 && dhcp, ipv6: ipv6 && dhcp },
     ports: portOptions(config, ephemeral),
     without: config.without ?? [],
     offload,
-    flows,
+    flows: config.flows ?? DEFAULT_NETWORK.flows,
     logLevel: config.logLevel ?? DEFAULT_NETWORK.logLevel,
     ...(mtu !== undefined && { mtu }),
   };

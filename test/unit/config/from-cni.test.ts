@@ -52,6 +52,7 @@ test("every key sets what it says, in canonical form", () => {
     outboundInterface: "wlan0",
     outboundInterface6: "wg0",
     routerAdvertisements: true,
+    dhcp: true,
     tcpPorts: ["8080:80", "127.0.0.1/2222:22"],
     udpNs: ["53"],
     hostLoopbackToContainer: true,
@@ -67,7 +68,7 @@ test("every key sets what it says, in canonical form", () => {
   expect(network(config)).toEqual({
     ipv4: true,
     configure: true,
-    dhcp: DEFAULT_NETWORK.dhcp,
+    dhcp: { ipv4: true, ipv6: true },
     without: ["icmp"],
     ipv6: true,
     interfaceName: "eth0",
@@ -102,7 +103,11 @@ test("every key sets what it says, in canonical form", () => {
     logLevel: "debug",
   });
   expect(network({ mtu: 0 }).mtu).toBe(0);
-  expect(network({ ipv4: false })).toMatchObject({ ipv4: false, ipv6: true });
+  expect(network({ ipv4: false, dhcp: true })).toMatchObject({
+    ipv4: false,
+    ipv6: true,
+    dhcp: { ipv4: false, ipv6: true },
+  });
 });
 
 test('"none" switches mappings off', () => {
