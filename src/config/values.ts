@@ -90,6 +90,15 @@ export function interfaceName(text: string): string {
   return text;
 }
 
+/** A name that the DNS can carry (RFC 1035 section 2.3.4): labels of 1 to 63 characters of ASCII, 253 in all. */
+export function domainName(text: string): string {
+  const isName = /^[!-~]{1,254}$/.test(text) && text.replace(/\.$/, "").length <= 253;
+  if (!isName || !/^([^.]{1,63}\.)*[^.]{1,63}\.?$/.test(text)) {
+    throw new ValueError("not a name that the DNS can carry, such as box.example.org");
+  }
+  return text;
+}
+
 const byteLength = (text: string): number => new TextEncoder().encode(text).length;
 
 const isText4 = (text: string): boolean => !text.includes(":");

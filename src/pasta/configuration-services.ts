@@ -2,7 +2,7 @@
 import { usage } from "../config/command-line.ts";
 import { readValue } from "../config/from-cli.ts";
 import type { NetworkOptions } from "../config/options.ts";
-import { hostAddress } from "../config/values.ts";
+import { domainName, hostAddress } from "../config/values.ts";
 
 type ConfigurationServices = Required<Pick<NetworkOptions, "routerAdvertisements" | "dhcp" | "advertise">>;
 type Values = ReadonlyMap<string, readonly string[]>;
@@ -27,8 +27,12 @@ export function configurationServices(values: Values, warnings: string[]): Confi
   const resolvers = (values.get("dns") ?? []).map((text) => readValue("dns", text, hostAddress));
   const domains = (values.get("search") ?? [])
     .flatMap((text) => text.split(/\s+/))
-    .filter((name) => name !== "");
-  const [hostname, fqdn] = ["hostname", "fqdn"].map((name) => values.get(name)?.at(-1));
+    .filter((name) => name !== "")
+    .map((name) => readValue("search", name, domainName));
+  const [hostname, fqdn] = ["hostname", "fqdn"].map((option) => {
+    const name = values.get(option)?.at(-1);
+    return name === undefined ? undefined : readValue(option, name, domainName);
+  });
   return {
     routerAdvertisements,
     dhcp,

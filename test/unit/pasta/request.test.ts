@@ -264,6 +264,8 @@ test.each([
   ["--no-netns-quit true", /^--no-netns-quit is for a namespace that exists already/],
   ["--no-splice --host-lo-to-ns-lo", "--no-splice switches off what --host-lo-to-ns-lo needs"],
   ["--no-dhcp --no-dhcpv6 --no-ra --dhcp-dns", /^--dhcp-dns needs DHCP or router advertisements, and all/],
+  ["--fqdn a..b", "--fqdn a..b: not a name that the DNS can carry, such as box.example.org"],
+  [`-S ${"x".repeat(64)}.test`, /^--search x{64}.test: not a name/],
   ["--no-dhcp -4 --fqdn x", "--fqdn is for DHCP clients, and there is no DHCP server"],
   ["-c /x", /^--conf-path is for pesto/],
   ["--no-copy-routes", /^--no-copy-routes is deprecated: --gateway/],

@@ -97,8 +97,9 @@ test("NDP: no router where the namespace is configured directly", () => {
   expect(stack.nextDelay()).toBe(-1);
 });
 
-test("NDP: the router tells prefix, MTU and resolvers", () => {
+test.each([true, false])("NDP: the router tells prefix, MTU and resolvers, and of DHCPv6: %s", (dhcp) => {
   net.link.routerAdvertisements = true;
+  net.link.v6.dhcp = dhcp;
   net.link.advertise = { resolvers: [ip("2001:db8::53")], searchDomains: ["example.org"] };
   net.link.v6.assigned.push(ip("2001:db8::11"), ip("fe80::10"));
   askRouter(LINK_LOCAL);
@@ -107,6 +108,7 @@ test("NDP: the router tells prefix, MTU and resolvers", () => {
   expect(isRouterAdvertisementValid(view, 64, frame.length)).toBe(true);
   const message = readRouterAdvertisement(view, 64, frame.length);
   expect(message).toMatchObject({ mtu: 1500, lifetimeSeconds: 65_535, searchDomains: ["example.org"] });
+  expect([message.managed, message.other]).toEqual([dhcp, false]);
   expect(message.prefixes.map(({ address, length }) => [address, length])).toEqual([[ip("2001:db8::"), 64]]);
   expect(net.takeFrames()[0]).toMatch(/^fe80::1 > fe80::10: /);
 });
