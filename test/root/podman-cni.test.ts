@@ -41,6 +41,7 @@ const podman = usePodman(stage, ({ dir }) => ({
         routes: [{ dst: "0.0.0.0/0" }, { dst: "::/0" }],
       },
     }),
+    "cni/net.d/host.conflist": network("host-like", {}),
     "cni/net.d/wrong.conflist": network("wrong", { mtu: "big" }),
   },
 }));
@@ -147,6 +148,37 @@ test("a network that cannot be had is named with the reason, and the others are 
 
 test("Podman, which asks the plugin for its versions with every command, has nothing to complain of", async () => {
   expect(await podman().run("podman network ls --format '{{.Name}} {{.Driver}}' | sort")).toBe(
-    "podman bridge\npool bucatini\nsecond bucatini\nuplink bucatini\nwrong bucatini\n",
+    "host-like bucatini\npodman bridge\npool bucatini\nsecond bucatini\nuplink bucatini\nwrong bucatini\n",
   );
+}, 60_000);
+
+test("with the broker engines are outside: the host's addresses, both families at once, the same ports", async () => {
+  const { net, user } = podman();
+  const broker = await user.start(`${stage().bucatini} broker`, { says: "listens at" });
+  await podman().serve("c4", "--network host-like -p 8080:80 -p 5300:53/udp");
+  const output = await podman().run(
+    `podman exec c4 sh -c 'ip -o address show dev eth0; ${FETCHES}; cat /etc/resolv.conf; nslookup www.test'`,
+  );
+  expect(addressesIn(output)).toBe("198.51.100.2/24 2001:db8:1::2/64");
+  expect(output.split(podman().payload)).toHaveLength(3);
+  expect(output).toContain("192.0.2.7");
+  for (const times of [1, 2]) {
+    await podman().serving("c4", times);
+    const engine = /^\S+ +(\d+)/.exec(await podman().engines())?.[1];
+    expect(await net.outside.run(`readlink /proc/${engine}/ns/net`)).toBe(
+      await net.outside.run("readlink /proc/self/ns/net"),
+    );
+    for (const { outside } of FAMILIES) {
+      expect(await askAddress(net.peer, "tcp", outside, 8080)).toBe("tcp 198.51.100.2");
+      expect(await askAddress(net.peer, "udp", outside, 5300)).toBe("udp 198.51.100.2");
+    }
+    await podman().run("podman network reload c4");
+    expect(await askAddress(net.peer, "tcp", "198.51.100.2", 8080)).toBe("tcp 198.51.100.2");
+    if (times === 1) await podman().run("podman restart --time 5 c4");
+  }
+  // Engines outlive the broker.
+  await broker.kill("SIGTERM");
+  expect(await podman().run(`podman exec c4 sh -c '${FETCHES}'`)).toContain(podman().payload);
+  await podman().run("podman stop --time 5 c4");
+  expect(await podman().engines()).toBe("");
 }, 60_000);
