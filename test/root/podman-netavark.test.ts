@@ -87,3 +87,19 @@ test("mistakes come back as one sentence, and nothing starts", async () => {
   expect(failed).not.toMatch(/^started$/m);
   await podman().run("podman network rm n5");
 }, 60_000);
+
+test("with the broker the engine is on the host, and not behind that of Podman's own namespace", async () => {
+  const { net, user } = podman();
+  const broker = await user.start(`${stage().bucatini} broker`, { says: "listens at" });
+  await create("n6");
+  await podman().serve("c6", "--network n6 -p 8080:80");
+  const pid = /^(?!rootless-netns)\S+ +(\d+)/m.exec(await podman().engines())?.[1];
+  expect(await net.outside.run(`readlink /proc/${pid}/ns/net`)).toBe(
+    await net.outside.run("readlink /proc/self/ns/net"),
+  );
+  expect(await podman().run(`podman exec c6 sh -c '${FETCHES}'`)).toContain(podman().payload);
+  expect(await askAddress(net.peer, "tcp", FAMILIES[0].outside, 8080)).toMatch(/^tcp /);
+  await broker.kill("SIGTERM");
+  await podman().remove("c6");
+  await podman().run("podman network rm n6");
+}, 60_000);
