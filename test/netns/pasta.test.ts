@@ -124,6 +124,25 @@ test("a restart 11 ms after the namespace went finds the ports free", async () =
   ).toEqual(Array.from({ length: count }, () => called));
 }, 60_000);
 
+test("ports of an engine that begins to leave only when the next one has started are waited for", async () => {
+  const output = await script(`
+    netns red; netns blue
+    $P ${PODMAN} red ${LAST}
+    SLOW=$(engine)
+    kill -STOP $SLOW
+    $C once $P ${PODMAN} /run/netns/blue ${LAST} >$TMPDIR/called & CALLED=$!
+    until $B list | grep -q ^blue; do :; done
+    forget red
+    # It fails, finds out who is in its way, and asks that one to end.
+    until ss -Hxl | grep -q '^u_str *LISTEN *[1-9].*/red/control.sock'; do :; done
+    kill -CONT $SLOW
+    wait $CALLED
+    cat $TMPDIR/called
+    rm $TMPDIR/called
+    forget blue`);
+  expect(JSON.parse(output)).toEqual(QUIET);
+}, 60_000);
+
 test("the network of bridges: a PID file, SIGTERM, and once more on the same namespace", async () => {
   const start = `$C once $P --config-net --pid $TMPDIR/conn.pid --dns-forward 169.254.1.1 ${NO_PORTS} --no-map-gw --quiet --netns /run/netns/red ${LAST}`;
   const output = await script(`
