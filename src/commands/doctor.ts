@@ -5,9 +5,9 @@ import { machineFindings } from "../runtime/machine-findings.ts";
 import { print, table } from "./output.ts";
 
 /** Gives the exit status: 1 when containers cannot be connected. Throws USAGE. */
-export function doctor({ values, rest }: ParsedArguments): number {
+export async function doctor({ values, rest }: ParsedArguments): Promise<number> {
   if (rest.length > 0) throw usage(`doctor takes no arguments, not ${rest.join(" ")}`);
-  const findings = [...machineFindings(), ...callerFindings(process.env)];
+  const findings = [...machineFindings(), ...(await callerFindings(process.env))];
   const usable = findings.every(({ level }) => level !== "problem");
   if (values.has("json")) print(JSON.stringify({ usable, findings }, null, 2));
   else print(table(findings.map(({ level, check, text }) => [level, check, text])));

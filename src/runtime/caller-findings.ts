@@ -1,9 +1,12 @@
 /** What the programs that start containers on this machine would find of us. */
 import { existsSync, lstatSync, realpathSync } from "node:fs";
+import { createConnection } from "node:net";
 import { delimiter, join } from "node:path";
+import { brokerSocket } from "./broker.ts";
 import { containersConf, contents, filesIn } from "./containers-conf.ts";
 import type { Finding, Level } from "./finding.ts";
 import { installedFile } from "./installation.ts";
+import { hasSysAdmin } from "./process-info.ts";
 import { executableIn, findProgram } from "./tools.ts";
 
 type Environment = NodeJS.ProcessEnv;
@@ -39,7 +42,7 @@ const SHORT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 const finding = (check: string, level: Level, text: string): Finding => ({ check, level, text });
 
 /** One for each way to call us; none for callers that are not on this machine. */
-export function callerFindings(env: Environment): Finding[] {
+export async function callerFindings(env: Environment): Promise<Finding[]> {
   return [
     interpreter(),
     ...podman(env),
@@ -52,6 +55,7 @@ export function callerFindings(env: Environment): Finding[] {
       ...(containersConf("cdi_spec_dirs", env) ?? []),
       ...CDI_DIRECTORIES,
     ]),
+    ...(await broker(env)),
   ];
 }
 
@@ -129,6 +133,29 @@ function registration(check: string, command: string, directories: readonly stri
     return finding(check, "warning", text);
   }
   return finding(check, "unused", `not registered; bucatini ${command}`);
+}
+
+/** Plugins that rootless engines call in an inner network namespace ask it. */
+async function broker(env: Environment): Promise<Finding[]> {
+  const caller = ["podman", "nerdctl"].find((name) => findProgram(name, env["PATH"]) !== undefined);
+  const path = brokerSocket();
+  if (hasSysAdmin() || caller === undefined || path === undefined) return [];
+  if (await listens(path)) return [finding("broker", "ok", `listens at ${path}`)];
+  const remedy = "systemctl --user enable --now bucatini-broker.socket, or bucatini broker";
+  const text = `nobody listens at ${path}, so networks of rootless ${caller} are slower; start it: ${remedy}`;
+  return [finding("broker", "unused", text)];
+}
+
+function listens(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection(path);
+    const end = (result: boolean): void => {
+      socket.destroy();
+      resolve(result);
+    };
+    socket.on("connect", () => end(true));
+    socket.on("error", () => end(false));
+  });
 }
 
 /** A file of our own, by its place in dist/. */

@@ -137,3 +137,16 @@ test("callers: who finds us, who does not, and what has been left behind", async
     await expectNothingLeft(net);
   });
 }, 60_000);
+
+test("the broker is found where it listens", async () => {
+  await withNamespaces(stage(), {}, async (net) => {
+    expect(found(await ask(net), "broker")).toMatchObject({
+      level: "unused",
+      text: expect.stringContaining("bucatini-broker.socket"),
+    });
+    const broker = await net.user.start(`${stage().bucatini} broker`, { says: "listens" });
+    expect(found(await ask(net), "broker")).toMatchObject({ level: "ok" });
+    await broker.kill("SIGTERM");
+    await expectNothingLeft(net);
+  });
+}, 60_000);
