@@ -12,6 +12,7 @@ import { takeReservation } from "../runtime/port-reserver.ts";
 import { attachmentId } from "./attachment.ts";
 import { ipamAdd } from "./cni-ipam.ts";
 import { connect } from "./connect.ts";
+import { outsideOf } from "./outside.ts";
 
 /** Gives the result to print. Throws ConfigError, CniError or AppError, and then leaves nothing behind. */
 export function add(request: CniRequest): Promise<unknown> {
@@ -36,6 +37,7 @@ export function add(request: CniRequest): Promise<unknown> {
     foreground: false,
     process: wanted.process,
     listeners: reservation.listeners,
+    ...outsideOf(request.environment, network.ports.rules.length > 0),
   };
   return connect(
     asked,

@@ -7,6 +7,7 @@ import type { NetworkOptions, WatchOptions } from "../config/options.ts";
 import { keepDescriptorsFromPrograms } from "../kernel/close-on-exec.ts";
 import type { Netns } from "../kernel/namespace.ts";
 import { launchEngine } from "../runtime/attach-engine.ts";
+import { launchOutside } from "../runtime/broker-client.ts";
 import { Cleanup } from "../runtime/cleanup.ts";
 import { stopEngine } from "../runtime/control-client.ts";
 import type { Launched } from "../runtime/launch.ts";
@@ -68,7 +69,9 @@ export async function connect<Result>(
       foreground,
       process: processOptions,
     };
-    const launched = await launchEngine(request, netns, asked.userNamespace);
+    const launched = await (asked.outside === undefined
+      ? launchEngine(request, netns, asked.userNamespace)
+      : launchOutside(request, netns, asked.outside.ports));
     cleanup.add("end the engine", () => stopEngine({ directory, state: launched.state }));
     launched.notes.forEach(tell);
     const result = await use(directory, launched);

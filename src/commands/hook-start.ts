@@ -47,7 +47,7 @@ async function connectOnce(asked: AttachRequest, state: OciState, root: string |
 /** By its process, or by the path of the namespace that it has joined where runtimes hide the process. */
 async function connectAnyhow(asked: AttachRequest, state: OciState, root: string | undefined): Promise<void> {
   const attempt = (target: AttachRequest["target"]): Promise<void> =>
-    connect({ ...asked, target }, forwardingResolvers(asked.network), () => {
+    connect({ ...asked, target, outside: { ports: true } }, forwardingResolvers(asked.network), () => {
       if (root !== undefined) writeResolvConfBelow(root, listedResolvers(asked.network));
     });
   try {

@@ -15,6 +15,7 @@ import { connect } from "./connect.ts";
 import { keepOneStateRoot } from "./one-state-root.ts";
 import { type AttachRequest, HOOK_OPTIONS, NETAVARK_OPTIONS, runtimeRequest } from "./options.ts";
 import { tell } from "./output.ts";
+import { outsideOf } from "./outside.ts";
 
 /** A new network, checked. Throws USAGE. */
 export function create(input: string): Network {
@@ -37,7 +38,8 @@ export async function setup(input: string, netns: string, environment: NodeJS.Pr
     tell(`the network ${network.name} has dns_enabled, but names of containers cannot be looked up in it`);
   }
   const resolvers = forwardingResolvers(asked.network);
-  return connect(asked, resolvers, (_, { plan }) =>
+  const outside = outsideOf(environment, asked.network.ports.rules.length > 0);
+  return connect({ ...asked, ...outside }, resolvers, (_, { plan }) =>
     statusBlock(
       attachment.network_options.interface_name,
       plan,

@@ -83,6 +83,11 @@ export interface AttachRequest extends StartRequest {
   /** A process id, or the name or path of a network namespace. */
   target: { pid: number } | { netns: string };
   userNamespace?: string;
+  /**
+   * The engine belongs on the host's network, wherever we are (runtime/broker-client.ts); `ports`: whether ports are
+   * forwarded there too, or by the caller. Absent: it runs where we are.
+   */
+  outside?: { ports: boolean };
   /** Sockets for the engine beside those that we were started with. */
   listeners?: readonly HandedInSocket[];
   /** What the engine is for, where a runtime manages networks. */

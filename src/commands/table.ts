@@ -98,6 +98,13 @@ export const COMMANDS: readonly Command[] = [
     start: async (parsed) => (await import("./install-hook.ts")).installHook(parsed),
   },
   {
+    name: "broker",
+    synopsis: "",
+    help: "start engines outside for plugins of this user that are called in an inner network namespace",
+    options: [],
+    start: async (parsed) => (await import("./broker.ts")).broker(parsed),
+  },
+  {
     name: "doctor",
     synopsis: "[--json]",
     help: "whether this machine can connect containers, and what to do where it cannot",

@@ -278,6 +278,8 @@ export interface WatchOptions {
   pids: number[];
   /** The path under which the namespace is known; its removal ends the engine. */
   netnsPath?: string;
+  /** An open descriptor of the directory of `netnsPath`, where that one cannot be seen. */
+  directory?: number;
 }
 
 /** The one document that an engine is started with. */

@@ -7,7 +7,7 @@ import { statSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { AppError } from "../base/errors.ts";
 import { validateControl } from "../config/generated/control.ts";
-import { peerUid } from "../kernel/socket.ts";
+import { peerOf } from "../kernel/socket.ts";
 import { isInInitialUserNamespace, overflowUid } from "../kernel/user-namespace.ts";
 import { type ControlSocket, removeControlSocket } from "./control-socket.ts";
 
@@ -174,7 +174,7 @@ export class ControlServer {
 function callerOf(client: Socket): number {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a field that Node.js has had from the start
   const { _handle: handle } = client as unknown as { _handle: { fd: number } | null };
-  return handle === null ? -1 : peerUid(handle.fd);
+  return handle === null ? -1 : peerOf(handle.fd).uid;
 }
 
 /** Resolves when everything written has been taken, or never will be. */

@@ -1,4 +1,5 @@
 /** What ends an engine: the process in the container, or the name of its network namespace, goes away. */
+import { basename } from "node:path";
 import type { WatchOptions } from "../config/options.ts";
 import { EPOLLIN } from "../ffi/constants.ts";
 import { check } from "../ffi/errno.ts";
@@ -19,8 +20,10 @@ export class EndWatch {
   /** Opens what it takes to watch, with the privilege there is now. Throws AppError for what is gone already. */
   constructor(options: WatchOptions) {
     this.#processes = options.pids.map(openProcess);
-    if (options.netnsPath === undefined) return;
-    this.#netns = new NetnsWatch(openNetns(options.netnsPath));
+    const { netnsPath, directory } = options;
+    if (netnsPath === undefined) return;
+    const path = directory === undefined ? netnsPath : `/proc/self/fd/${directory}/${basename(netnsPath)}`;
+    this.#netns = new NetnsWatch(openNetns(path));
     if (this.#netns.fd < 0) this.#timer = openInterval(POLL_MS);
   }
 

@@ -1,5 +1,6 @@
 /** A lock between processes that the kernel takes back when its holder dies. */
 import { closeSync, openSync } from "node:fs";
+import { errorCode } from "../base/errors.ts";
 import { check } from "../ffi/errno.ts";
 import { flock } from "../ffi/libc-file.ts";
 
@@ -22,9 +23,15 @@ export function withFileLock<Result>(path: string, work: () => Result): Result {
   }
 }
 
-/** Tells whether some process holds a lock on an existing file or directory. */
+/** Tells whether some process holds a lock on a file or directory; none on one that is not there. */
 export function isLocked(path: string): boolean {
-  const fd = openSync(path, "r");
+  let fd: number;
+  try {
+    fd = openSync(path, "r");
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return false;
+    throw error;
+  }
   try {
     return flock(fd, LOCK_EX | LOCK_NB) < 0;
   } finally {

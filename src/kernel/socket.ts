@@ -133,16 +133,17 @@ export function boundDevice(fd: number): string | undefined {
 
 /**
  * Who connected to or made the other end of a Unix socket: its effective uid then, as our user namespace numbers
- * users. One that has no number here is the overflow uid (see user_namespaces(7)).
+ * users, and its process, as our PID namespace does. A user without a number here is the overflow uid (see
+ * user_namespaces(7)), such a process is 0.
  */
-export function peerUid(fd: number): number {
+export function peerOf(fd: number): { uid: number; pid: number } {
   scratch.view.setInt32(LENGTH_AT, ucred.size, true);
   const lengthAt = scratch.address + LENGTH_AT;
   check(
     libc.getsockopt(fd, c.SOL_SOCKET, c.SO_PEERCRED, scratch.address, lengthAt),
     "getsockopt SO_PEERCRED",
   );
-  return scratch.view.getUint32(ucred.uid, true);
+  return { uid: scratch.view.getUint32(ucred.uid, true), pid: scratch.view.getUint32(ucred.pid, true) };
 }
 
 /** Sets an option whose value is an int. */

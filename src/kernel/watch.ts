@@ -23,7 +23,7 @@ export class NetnsWatch {
   /** Throws what node:fs throws. */
   constructor({ id, path }: Pick<Netns, "id" | "path">) {
     this.#id = id;
-    this.#directory = openSync(dirname(path), c.O_PATH);
+    this.#directory = openForLookup(dirname(path));
     const directory = `/proc/self/fd/${this.#directory}`;
     this.#path = `${directory}/${basename(path)}`;
     this.fd = watchDirectory(directory);
@@ -47,6 +47,9 @@ export class NetnsWatch {
     close(this.#directory);
   }
 }
+
+/** Opens a directory to look names up in it, and nothing else. Throws what node:fs throws. */
+export const openForLookup = (directory: string): number => openSync(directory, c.O_PATH);
 
 /** An inotify descriptor for changes of names in a directory, or -1. */
 function watchDirectory(directory: string): number {

@@ -8,7 +8,7 @@ import { AppError, errorCode } from "../base/errors.ts";
 import type { Netns } from "../kernel/namespace.ts";
 import { childPipe } from "./child-pipe.ts";
 import { parseError } from "./engine-process.ts";
-import { numbered } from "./handed-in.ts";
+import { handOn } from "./handed-in.ts";
 import { installedFile } from "./installation.ts";
 import { nameHolder } from "./port-holder.ts";
 import { launch, type Launched, type LaunchRequest } from "./launch.ts";
@@ -92,17 +92,16 @@ async function launchInside(
   credentials: readonly string[],
 ): Promise<Launched | undefined> {
   const enter = [`--user=/proc/self/fd/${LAUNCHER_FDS.userNamespace}`, ...credentials, "--"];
-  const given = request.listeners.map(({ fd }) => fd);
+  const { fds, ...handedOn } = handOn(request, FIRST_LISTENER_FD);
   const child = spawn(requireTool("nsenter"), [...enter, process.execPath, installedFile("launcher.cjs")], {
     cwd: "/",
     env: { UV_THREADPOOL_SIZE: "1" },
-    stdio: ["ignore", "ignore", "pipe", userNamespace, netns.fd, "pipe", "pipe", 2, ...given],
+    stdio: ["ignore", "ignore", "pipe", userNamespace, netns.fd, "pipe", "pipe", 2, ...fds],
   });
   const input = childPipe(child, LAUNCHER_FDS.request);
   // A launcher that dies early is reported by the end of its result.
   input.on("error", () => {});
-  const listeners = numbered(request.listeners, FIRST_LISTENER_FD);
-  const job: InnerJob = { request: { ...request, listeners }, netnsPath: netns.path };
+  const job: InnerJob = { request: { ...request, ...handedOn }, netnsPath: netns.path };
   input.end(JSON.stringify(job));
   const { result, errors } = await collect(child);
   if (result === JSON.stringify(NO_PRIVILEGE)) return undefined;
@@ -140,7 +139,7 @@ function collect(child: ChildProcess): Promise<{ result: string; errors: string 
 }
 
 /** Undefined for anything but a result. What a launcher of ours puts behind a state is taken as it is. */
-function parseLaunched(text: string): Launched | undefined {
+export function parseLaunched(text: string): Launched | undefined {
   try {
     const value: unknown = JSON.parse(text);
     return isLaunched(value) ? value : undefined;

@@ -2,6 +2,7 @@
 import { createConnection } from "node:net";
 import { join } from "node:path";
 import { AppError, appErrorFrom, errorCode } from "../base/errors.ts";
+import { isLocked } from "../kernel/file-lock.ts";
 import { isSameProcess } from "./process-info.ts";
 import { type FoundEngine, removeStateDirectory } from "./state-directory.ts";
 
@@ -68,11 +69,14 @@ function exchange(engine: FoundEngine, method: string, line: string, timeoutMs: 
 
 /** Ends an engine and returns when its process and its directory are gone. Throws ENGINE_FAILED. */
 export async function stopEngine(engine: FoundEngine): Promise<void> {
-  const { pid } = engine.state;
+  const { pid, startTime } = engine.state;
+  // In another PID namespace the number means somebody else.
+  const kill = (signal: NodeJS.Signals): unknown =>
+    isSameProcess(pid, startTime) && process.kill(pid, signal);
   const stages: (() => unknown)[] = [
     () => requestEngine(engine, "stop"),
-    () => process.kill(pid, "SIGTERM"),
-    () => process.kill(pid, "SIGKILL"),
+    () => kill("SIGTERM"),
+    () => kill("SIGKILL"),
   ];
   for (const stage of stages) {
     // oxlint-disable-next-line no-await-in-loop
@@ -98,7 +102,9 @@ async function endsAfter(engine: FoundEngine, stage: () => unknown): Promise<boo
   return waitForEnd(engine, STOP_TIMEOUT_MS);
 }
 
-const isRunning = ({ state }: FoundEngine): boolean => isSameProcess(state.pid, state.startTime);
+/** A running engine holds the lock on its directory, even one in another PID namespace. */
+const isRunning = ({ state, directory }: FoundEngine): boolean =>
+  isSameProcess(state.pid, state.startTime) || isLocked(directory);
 
 /** Waits until the engine's process is gone; false when that takes longer. */
 export async function waitForEnd(engine: FoundEngine, timeoutMs: number): Promise<boolean> {

@@ -12,7 +12,7 @@ import {
   limitCapabilities,
   SIGNAL_CAPABILITIES,
 } from "../kernel/caps.ts";
-import { numbered } from "./handed-in.ts";
+import { handOn } from "./handed-in.ts";
 import { installedFile } from "./installation.ts";
 import { Reaper } from "./reaper.ts";
 
@@ -78,7 +78,7 @@ export async function startEngine<Recorded>(
   const own = ["ignore", "ignore", resources.errors, "pipe"] as const;
   const inside = [orNothing(resources.tap), hostNetlink, containerNetlink, netns] as const;
   const outputs = [log, orNothing(resources.capture), orNothing(resources.statistics)] as const;
-  const given = listeners.map(({ fd }) => fd);
+  const { fds: given, ...handedOn } = handOn({ listeners, watch: options.watch }, FIRST_LISTENER_FD);
   const child = spawn(process.execPath, [...NODE_OPTIONS, installedFile("engine.cjs")], {
     argv0: "bucatini-engine",
     cwd: "/",
@@ -87,7 +87,8 @@ export async function startEngine<Recorded>(
     stdio: [...own, ...inside, "pipe", ...outputs, ...given, ...reapers.map(({ fd }) => fd)],
   });
   try {
-    const document: EngineOptions = { ...options, fds: descriptors(resources) };
+    const fds = { ...descriptors(resources), listeners: handedOn.listeners };
+    const document: EngineOptions = { ...options, watch: handedOn.watch, fds };
     const input = childPipe(child, OPTIONS_FD);
     const output = childPipe(child, FDS.ready);
     // An engine that dies early is reported by the end of `output`.
@@ -112,12 +113,11 @@ export async function startEngine<Recorded>(
 const orNothing = (fd: number): number | "ignore" => (fd < 0 ? "ignore" : fd);
 
 /** Descriptors as the engine sees them. */
-const descriptors = ({ tap, capture, statistics, listeners }: EngineResources): EngineFds => ({
+const descriptors = ({ tap, capture, statistics }: EngineResources): Omit<EngineFds, "listeners"> => ({
   ...FDS,
   tap: tap < 0 ? tap : FDS.tap,
   capture: capture < 0 ? capture : FDS.capture,
   statistics: statistics < 0 ? statistics : FDS.statistics,
-  listeners: numbered(listeners, FIRST_LISTENER_FD),
 });
 
 /** Resolves when the engine has written "ready"; rejects with its error, its end, or after a time. */

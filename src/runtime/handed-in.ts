@@ -2,7 +2,7 @@
  * Sockets that whoever started us has opened for us, as systemd does for a socket unit (sd_listen_fds(3)): listeners on
  * ports below 1024, say, or ones that stay open while the container restarts.
  */
-import type { HandedInSocket } from "../config/options.ts";
+import type { HandedInSocket, WatchOptions } from "../config/options.ts";
 
 /** The first of their descriptors. @see SD_LISTEN_FDS_START in sd_listen_fds(3) */
 const FIRST = 3;
@@ -21,6 +21,21 @@ export function handedInSockets(
   return numbered(sockets, FIRST);
 }
 
+/** What is handed on to another process beside what every engine gets. */
+export interface HandedOn {
+  listeners: HandedInSocket[];
+  watch: WatchOptions;
+}
+
+/** Our descriptors, for the end of a child's stdio, and the same things with the numbers that they have there. */
+export function handOn({ listeners, watch }: HandedOn, first: number): HandedOn & { fds: number[] } {
+  const fds = listeners.map(({ fd }) => fd);
+  const there = { listeners: numbered(listeners, first), watch };
+  if (watch.directory === undefined) return { ...there, fds };
+  const directory = first + fds.length;
+  return { ...there, watch: { ...watch, directory }, fds: [...fds, watch.directory] };
+}
+
 /** The same sockets with descriptors from `first` on, as another process sees them. */
-export const numbered = (sockets: readonly Pick<HandedInSocket, "name">[], first: number): HandedInSocket[] =>
+const numbered = (sockets: readonly Pick<HandedInSocket, "name">[], first: number): HandedInSocket[] =>
   sockets.map(({ name }, i) => ({ fd: first + i, name }));

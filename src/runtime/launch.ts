@@ -48,6 +48,8 @@ export interface LaunchRequest {
   listeners: HandedInSocket[];
   /** The engine stays with its caller and logs to stderr unless `logFile` is given. */
   foreground: boolean;
+  /** Something about the start that belongs into the log. */
+  remark?: string;
 }
 
 export interface Launched {
@@ -108,10 +110,7 @@ export async function launch(request: LaunchRequest, netns: Netns, stderr = 2): 
     const record = (pid: number): EngineState =>
       recordEngine(directory, runningState(first, pid, plan, configured.name));
     const start = (): Promise<EngineState> => startEngine(options, resources, request.foreground, record);
-    // The directory of an engine that becomes another user is gone after the first attempt.
-    const state = await (options.runAs === undefined
-      ? startOnceOthersHaveLeft(dirname(directory), start)
-      : start());
+    const state = await startOnceOthersHaveLeft(dirname(directory), start);
     const inForce = { ...plan, mtu: mtuInForce(plan) };
     return { state, plan: inForce, notes: [...notes, ...configured.warnings] };
   } finally {
@@ -176,7 +175,7 @@ const logsToFile = ({
 
 /** Opens what the engine writes to. Throws LOG_FILE. */
 function openOutputs(
-  { process: options, foreground, engine }: LaunchRequest,
+  { process: options, foreground, engine, remark }: LaunchRequest,
   stderr: number,
   closeLater: (what: string, fd: number) => number,
 ): Pick<EngineResources, "log" | "errors" | "capture" | "statistics"> {
@@ -186,7 +185,7 @@ function openOutputs(
   if (logsToFile({ process: options, foreground })) {
     const { id, target } = engine.state;
     const path = logFile ?? join(engine.directory, "engine.log");
-    errors = closeLater("the log", openLog(path, { id, target }));
+    errors = closeLater("the log", openLog(path, { id, target }, remark));
     log = logLimit === undefined ? errors : closeLater("the log", openLimitedLog(path, errors));
   }
   return {

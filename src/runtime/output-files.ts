@@ -3,18 +3,15 @@ import { closeSync, constants, fstatSync, openSync, writeSync } from "node:fs";
 import { AppError, errorCode } from "../base/errors.ts";
 import { VERSION } from "../config/generated/version.ts";
 
-/** Opens a log to append to and writes its first line. Throws LOG_FILE. */
-export function openLog(path: string, about: Readonly<Record<string, unknown>>): number {
+/** Opens a log to append to and writes its first line, and a remark behind it. Throws LOG_FILE. */
+export function openLog(path: string, about: Readonly<Record<string, unknown>>, remark?: string): number {
   try {
     const fd = openSync(path, "a", 0o600);
     try {
-      const line = {
-        level: "info",
-        time: new Date().toISOString(),
-        ...about,
-        msg: `bucatini ${VERSION} starts`,
-      };
-      writeSync(fd, `${JSON.stringify(line)}\n`);
+      const time = new Date().toISOString();
+      const lines: unknown[] = [{ level: "info", time, ...about, msg: `bucatini ${VERSION} starts` }];
+      if (remark !== undefined) lines.push({ level: "warn", time, msg: remark });
+      writeSync(fd, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
       return fd;
     } catch (error) {
       closeSync(fd);

@@ -20,8 +20,9 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { AppError, errorCode } from "../base/errors.ts";
+import { isEngineId } from "../config/engine-id.ts";
 import { validateEngineState } from "../config/generated/engine-state.ts";
 import { isLocked, withFileLock } from "../kernel/file-lock.ts";
 import { isInInitialUserNamespace, parentUid } from "../kernel/user-namespace.ts";
@@ -82,17 +83,28 @@ const PATH_MAX = 107 - "/control.sock".length;
  */
 export function stateRoots(env: NodeJS.ProcessEnv = process.env): string[] {
   const uid = process.geteuid!();
-  const userOutside = parentUid(uid) ?? uid;
+  const roots = runtimeDirectories(env).map((directory) => join(directory, "bucatini"));
+  if (uid === 0) roots.push("/run/bucatini");
+  roots.push(`/tmp/bucatini-${userOutside()}`);
+  return [...new Set(roots)];
+}
+
+/** What we are called in the user namespace above, where we are anybody there. */
+function userOutside(): number {
+  const uid = process.geteuid!();
+  return parentUid(uid) ?? uid;
+}
+
+/** Directories for sockets and the like of this user that there are: XDG_RUNTIME_DIR, and where it usually is. */
+export function runtimeDirectories(env: NodeJS.ProcessEnv = process.env): string[] {
+  const uid = process.geteuid!();
   const runtime = env["XDG_RUNTIME_DIR"];
   const candidates = runtime?.startsWith("/") === true ? [runtime] : [];
   // Root of the machine has no such directory but while somebody is logged in as root.
   if (!(uid === 0 && isInInitialUserNamespace())) {
-    candidates.push(...new Set([userOutside, uid].map((user) => `/run/user/${user}`)));
+    candidates.push(...new Set([userOutside(), uid].map((user) => `/run/user/${user}`)));
   }
-  const roots = candidates.filter(isOwnDirectory).map((directory) => join(directory, "bucatini"));
-  if (uid === 0) roots.push("/run/bucatini");
-  roots.push(`/tmp/bucatini-${userOutside}`);
-  return [...new Set(roots)];
+  return candidates.filter(isOwnDirectory);
 }
 
 /** A directory, not a symbolic link, that belongs to us. */
@@ -106,6 +118,10 @@ function isPrivateDirectory(path: string): boolean {
   const stat = lstatSync(path, { throwIfNoEntry: false });
   return stat?.isDirectory() === true && stat.uid === process.geteuid!() && (stat.mode & 0o077) === 0;
 }
+
+/** Tells whether a path is the directory of an engine of this user, and of nobody else's. */
+export const isStateDirectory = (path: string): boolean =>
+  stateRoots().includes(dirname(path)) && isEngineId(basename(path)) && isPrivateDirectory(path);
 
 /** Creates the first usable root. Throws STATE_DIR when there is none. */
 function openRoot(): string {

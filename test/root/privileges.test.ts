@@ -130,6 +130,7 @@ test("a namespace in a directory that nobody may enter is watched too", async ()
       umount -l /run/secret/deep/web`);
     await net.outside.run("rm -r /run/secret");
     await expectNothingLeft(net);
+    expect(await net.outside.run(`${net.stage.bucatini} list | wc -l`)).toBe("1\n");
   });
 }, 60_000);
 

@@ -22,7 +22,8 @@ async function open(text: string): Promise<number> {
     const symbol = Object.getOwnPropertySymbols(socket).find((each) => each.description === "state symbol");
     return (socket as unknown as Record<symbol, { handle: { fd: number } }>)[symbol!].handle.fd;
   }
-  return (socket as unknown as { _handle: { fd: number } })._handle.fd;
+  const { _handle: handle } = socket as unknown as { _handle: { fd: number } };
+  return handle.fd;
 }
 
 const fds = await Promise.all(ports.map(open));
