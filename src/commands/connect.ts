@@ -60,6 +60,7 @@ export async function connect<Result>(
     const network = (await complete?.(cleanup)) ?? asked.network;
     const wanted = asked.staysBehind === true ? { pids: [] } : watch;
     if (foreground) wanted.pids.push(process.pid);
+    if (asked.holder !== undefined) wanted.pids.push(asked.holder);
     const request = {
       engine,
       network,

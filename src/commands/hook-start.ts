@@ -16,11 +16,14 @@ import { type AttachRequest, HOOK_OPTIONS, runtimeRequest } from "./options.ts";
 const READY_TIMEOUT_MS = 15_000;
 const POLL_MS = 20;
 
+/** That of a container with a process. */
+type StartedState = OciState & { pid: number };
+
 /**
  * Connects the container's network namespace, unless an engine serves it already: this hook may be called at more than
  * one stage, and containers may share a namespace. Throws AppError.
  */
-export async function start(state: OciState & { pid: number }, name: string): Promise<void> {
+export async function start(state: StartedState, name: string): Promise<void> {
   const words = argumentsOf(state.annotations ?? {}, HOOK_OPTIONS);
   // As for the CNI plugin: nobody reaches the host's loopback unless an annotation says so.
   if (!words.includes("--splice-only")) words.unshift("--no-map-gw");
@@ -35,7 +38,11 @@ export async function start(state: OciState & { pid: number }, name: string): Pr
   }
 }
 
-async function connectOnce(asked: AttachRequest, state: OciState, root: string | undefined): Promise<void> {
+async function connectOnce(
+  asked: AttachRequest,
+  state: StartedState,
+  root: string | undefined,
+): Promise<void> {
   try {
     await connectAnyhow(asked, state, root);
   } catch (error) {
@@ -45,18 +52,23 @@ async function connectOnce(asked: AttachRequest, state: OciState, root: string |
 }
 
 /** By its process, or by the path of the namespace that it has joined where runtimes hide the process. */
-async function connectAnyhow(asked: AttachRequest, state: OciState, root: string | undefined): Promise<void> {
-  const attempt = (target: AttachRequest["target"]): Promise<void> =>
-    connect({ ...asked, target, outside: { ports: true } }, forwardingResolvers(asked.network), () => {
+async function connectAnyhow(
+  asked: AttachRequest,
+  state: StartedState,
+  root: string | undefined,
+): Promise<void> {
+  const attempt = (more: Partial<AttachRequest>): Promise<void> =>
+    connect({ ...asked, ...more, outside: { ports: true } }, forwardingResolvers(asked.network), () => {
       if (root !== undefined) writeResolvConfBelow(root, listedResolvers(asked.network));
     });
   try {
-    await attempt(asked.target);
+    await attempt({});
   } catch (error) {
     if (!isHidden(error, state)) throw error;
     const netns = joinedNetns(readBundle(state));
     if (netns === undefined) throw hidden(error);
-    await attempt({ netns });
+    // crun waits for the end of whatever its hooks have started: an engine must not outlive the container.
+    await attempt({ target: { netns }, holder: state.pid });
   }
 }
 

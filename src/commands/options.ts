@@ -93,6 +93,8 @@ export interface AttachRequest extends StartRequest {
   /** What the engine is for, where a runtime manages networks. */
   attachment?: EngineAttachment;
   foreground: boolean;
+  /** A process whose end ends the engine too. */
+  holder?: number;
   /** The engine stays when what it serves goes away. */
   staysBehind?: boolean;
   /** Status of a command in the foreground that a signal ends; absent: 128 + signal. */

@@ -1,72 +1,20 @@
 /** runc and crun start the hook, as their bundles' configuration says, in small networks of namespaces. */
 import { expect, test } from "@jest/globals";
+import { type Bundle, makeBundle, RUNTIME_NAMES, RUNTIMES } from "../support/bundle.ts";
 import { FAMILIES } from "../support/families.ts";
 import { expectNothingLeft, withNamespaces, type Network } from "../support/network.ts";
+import { askAddress, TELL_ADDRESSES } from "../support/podman.ts";
+import type { Running } from "../support/process.ts";
 import { createPayload, startDnsmasq, startNginx } from "../support/servers.ts";
 import { useStage } from "../support/stage.ts";
 
 const stage = useStage();
 
-type Stage = "prestart" | "createRuntime";
-
-interface Bundle {
-  /** Shell script in the container. */
-  readonly script: string;
-  readonly annotations?: Record<string, string>;
-  /** When to connect. */
-  readonly at?: Stage;
-  readonly sharesNetwork?: boolean;
-}
-
-/** busybox's ping wants a raw socket; runtimes usually allow it. */
-const PING = ["CAP_NET_RAW"];
-
-/** A bundle in /run/work with busybox as its root file system and the hook twice, with an empty environment. */
-function setUp({ script, annotations = {}, at = "createRuntime", sharesNetwork = false }: Bundle): string {
-  const hook = { path: `${stage().dir}/dist/hooks/bucatini-oci-hook`, args: ["bucatini-oci-hook"], env: [] };
-  const kinds = ["pid", "mount", "ipc", "uts", ...(sharesNetwork ? [] : ["network"])];
-  const config = {
-    ociVersion: "1.0.2",
-    root: { path: "rootfs" },
-    process: {
-      user: { uid: 0, gid: 0 },
-      cwd: "/",
-      args: ["/bin/sh", "-c", script],
-      env: ["PATH=/bin"],
-      capabilities: { bounding: PING, effective: PING, permitted: PING },
-    },
-    mounts: [{ destination: "/proc", type: "proc", source: "proc" }],
-    hooks: { [at]: [hook], poststop: [hook] },
-    annotations,
-    linux: { namespaces: kinds.map((type) => ({ type })) },
-  };
-  return `set -e
-    mkdir -p /run/work/rootfs/bin /run/work/rootfs/proc /run/work/rootfs/dev
-    cd /run/work
-    for file in $(command -v busybox) $(ldd $(command -v busybox) | grep -o '/[^ ]*'); do
-      mkdir -p rootfs$(dirname $file)
-      cp $file rootfs$file
-    done
-    for name in sh ip wget nslookup ping sha256sum sleep; do ln -sf $(command -v busybox) rootfs/bin/$name; done
-    cat > config.json <<'END'
-${JSON.stringify(config)}
-END
-`;
-}
-
-/** What comes before a command of each runtime: where its state is, and as little of control groups as it can do with. */
-const RUNTIMES = {
-  runc: "runc --root /run/runc --rootless true",
-  // It refuses machines with both kinds of control groups, though it is to use none.
-  crun: "unshare -m sh -c 'mount -t tmpfs tmpfs /sys/fs/cgroup; exec crun --root /run/crun --cgroup-manager disabled \"$@\"' crun",
-} as const;
-const NAMES = Object.keys(RUNTIMES) as (keyof typeof RUNTIMES)[];
-
 const inBundle = (net: Network, bundle: Bundle, script: string): Promise<string> =>
-  net.outside.run(`${setUp(bundle)}\n${script}`, { seconds: 60 });
+  net.outside.run(`${makeBundle(stage(), bundle)}\n${script}`, { seconds: 60 });
 
 /** As the machine's root, and as root of a user namespace of an ordinary user, which is what rootless Podman is. */
-const cases = NAMES.flatMap((name) =>
+const cases = RUNTIME_NAMES.flatMap((name) =>
   (["createRuntime", "prestart"] as const).flatMap((at) =>
     [true, false].map((asRoot) => ({ name, at, asRoot })),
   ),
@@ -88,7 +36,7 @@ test.each(cases)(
       const annotations = { "org.bucatini.mtu": "1400", "org.bucatini.ifname": "uplink" };
       const output = await inBundle(
         net,
-        { script, annotations, at },
+        { script, annotations, at: [at] },
         `${RUNTIMES[name]} run c1 < /dev/null 2>&1
         ${stage().bucatini} list`,
       );
@@ -99,14 +47,14 @@ test.each(cases)(
       expect(output).toContain("192.0.2.7");
       expect(output).toContain("1 packets received");
       expect(output).toMatch(/ID +ENGINE +TARGET +INTERFACE +ADDRESSES\n$/);
-      await net.outside.run("rm -r /run/work $T/nginx");
+      await net.outside.run("rm -rf $TMPDIR/* $T/nginx");
       await expectNothingLeft(net);
     });
   },
   60_000,
 );
 
-test.each(NAMES)(
+test.each(RUNTIME_NAMES)(
   "%s: the engine is there from create to delete, under the container's name",
   async (name) => {
     await withNamespaces(stage(), { asRoot: true }, async (net) => {
@@ -125,7 +73,7 @@ test.each(NAMES)(
         list`,
       );
       expect(output).toMatch(/^(c2-[0-9a-f]{16} +\d+ +pid \d+ +eth0 .*)\n\1\ndeleted\n$/);
-      await net.outside.run("rm -r /run/work");
+      await net.outside.run("rm -rf $TMPDIR/*");
       await expectNothingLeft(net);
     });
   },
@@ -156,7 +104,7 @@ test.each(MISTAKES)(
       expect(output).not.toContain("started");
       expect(output).toContain("status 1");
       expect(output).not.toContain("c3\n");
-      await net.outside.run("rm -r /run/work");
+      await net.outside.run("rm -rf $TMPDIR/*");
       await expectNothingLeft(net);
     });
   },
@@ -164,6 +112,14 @@ test.each(MISTAKES)(
 );
 
 const STATE = { ociVersion: "1.0.2", id: "c4", bundle: "/" };
+
+/** A process with a network namespace of its own. */
+async function hold(net: Network): Promise<{ pid: number; holder: Running }> {
+  const holder = await net.outside.start("unshare -n sh -c 'echo ready; echo $$; exec sleep 1000'", {
+    says: "ready\n",
+  });
+  return { pid: Number(/ready\n(\d+)/.exec(holder.output())?.[1]), holder };
+}
 
 /** Starts the hook by hand, without any environment. */
 const give = (net: Network, state: string): Promise<string> =>
@@ -173,10 +129,7 @@ const give = (net: Network, state: string): Promise<string> =>
 
 test("poststop ends the engine of a namespace that somebody still holds, once or twice", async () => {
   await withNamespaces(stage(), { asRoot: true }, async (net) => {
-    const holder = await net.outside.start("unshare -n sh -c 'echo ready; echo $$; exec sleep 1000'", {
-      says: "ready\n",
-    });
-    const pid = Number(/ready\n(\d+)/.exec(holder.output())?.[1]);
+    const { pid, holder } = await hold(net);
     const list = (): Promise<string> => net.outside.run(`${stage().bucatini} list | tail -n +2`);
     expect(await give(net, JSON.stringify({ ...STATE, status: "created", pid }))).toBe("status 0\n");
     expect(await list()).toMatch(/^c4-/);
@@ -203,6 +156,115 @@ test("a state that asks for nothing is a success, one that makes no sense is not
     expect(await give(net, "")).toContain("to be started by an OCI runtime\nstatus 2\n");
     const gone = JSON.stringify({ ...STATE, status: "creating", pid: 4_000_000 });
     expect(await give(net, gone)).toContain("status 3\n");
+    await expectNothingLeft(net);
+  });
+}, 60_000);
+
+/** Starts a container that tells its clients their addresses, and waits until it does. */
+const serve = (runtime: string, id: string): string => `
+  { ${runtime} create ${id} > $TMPDIR/${id}.log 2>&1 < /dev/null && ${runtime} start ${id}; } ||
+    { cat $TMPDIR/${id}.log; exit 1; }
+  until grep -q serving $TMPDIR/${id}.log; do sleep 0.02; done`;
+
+const PORTS = { "org.bucatini.publish": "8080:80/tcp,198.51.100.2:8081:80,5300-5301:53-54/udp" };
+
+async function askAll(net: Network): Promise<void> {
+  for (const { outside, peer } of FAMILIES) {
+    expect(await askAddress(net.peer, "tcp", outside, 8080)).toBe(`tcp ${peer}`);
+    expect(await askAddress(net.peer, "udp", outside, 5300)).toBe(`udp ${peer}`);
+  }
+  expect(await askAddress(net.peer, "tcp", "198.51.100.2", 8081)).toBe("tcp 203.0.113.1");
+}
+
+test.each(RUNTIME_NAMES.flatMap((name) => [true, false].map((asRoot) => ({ name, asRoot }))))(
+  "$name, root of the machine $asRoot: published ports, through restart and kill -9",
+  async ({ name, asRoot }) => {
+    await withNamespaces(stage(), { asRoot }, async (net) => {
+      const runtime = RUNTIMES[name];
+      const bundle = { script: TELL_ADDRESSES, annotations: PORTS };
+      await inBundle(net, bundle, serve(runtime, "c1"));
+      await askAll(net);
+      // The next container has the ports at once.
+      const work = "cd $TMPDIR/work; ";
+      await net.outside.run(`${work} ${runtime} delete --force c1; ${serve(runtime, "c1")}`);
+      await askAll(net);
+      const pid = `$(${stage().bucatini} list --json | grep -o '"pid": [0-9]*' | tail -n 1 | grep -o '[0-9]*')`;
+      await net.outside.run(`kill -9 ${pid}; ${work} ${serve(runtime, "c2")}`);
+      await askAll(net);
+      await net.outside.run(`${runtime} delete --force c1; ${runtime} delete --force c2`);
+      expect(await net.outside.run(`${stage().bucatini} list | tail -n +2; ss -Hlntu`)).toBe("");
+      await net.outside.run("rm -rf $TMPDIR/*");
+      await expectNothingLeft(net);
+    });
+  },
+  60_000,
+);
+
+test.each(RUNTIME_NAMES)(
+  "%s: resolv.conf is written where the container finds it, unless something is mounted there",
+  async (name) => {
+    await withNamespaces(stage(), { asRoot: false }, async (net) => {
+      await startDnsmasq(
+        net.peer,
+        FAMILIES.map((family) => family.peer),
+      );
+      const annotations = { "org.bucatini.resolv-conf": "true" };
+      const script = "cat /etc/resolv.conf; nslookup www.test; ls -l /etc/resolv.conf";
+      const run = `${RUNTIMES[name]} run c1 < /dev/null 2>&1 || echo "status $?"`;
+      for (const readonlyRoot of [false, true]) {
+        const output = await inBundle(net, { script, annotations, readonlyRoot }, run);
+        expect(output).toMatch(/^nameserver 169\.254\.1\.1$/m);
+        expect(output).toContain("192.0.2.7");
+        expect(output).toContain("-rw-r--r--");
+      }
+      const mounts = [
+        { destination: "/etc/resolv.conf", type: "bind", source: "/dev/null", options: ["bind"] },
+      ];
+      const output = await inBundle(net, { script: "echo started", annotations, mounts }, run);
+      expect(output).toContain("status");
+      expect(output).not.toMatch(/^started$/m);
+      await net.outside.run("rm -rf $TMPDIR/*");
+      await expectNothingLeft(net);
+    });
+  },
+  60_000,
+);
+
+test.each([true, false])(
+  "a hook that is killed leaves no process and no interface, root of the machine %s",
+  async (asRoot) => {
+    await withNamespaces(stage(), { asRoot }, async (net) => {
+      const hook = `${stage().dir}/dist/hooks/bucatini-oci-hook`;
+      for (const ms of [60, 90, 120, 150, 180, 210]) {
+        const { pid, holder } = await hold(net);
+        const input = JSON.stringify({ ...STATE, status: "created", pid });
+        const { heldOpen } = await net.outside.attempt(`env -i timeout -s KILL ${ms / 1000} ${hook}`, {
+          input,
+        });
+        expect(heldOpen).toBe(false);
+        // What the runtime does next.
+        await holder.kill();
+        // Files of a start that was broken off go when somebody looks.
+        await net.outside.run(`until [ "$(${stage().bucatini} list | wc -l)" = 1 ]; do sleep 0.02; done`);
+        await expectNothingLeft(net);
+      }
+    });
+  },
+  60_000,
+);
+
+test("the engine is found again without XDG_RUNTIME_DIR, and by the person who has it", async () => {
+  await withNamespaces(stage(), { asRoot: false }, async (net) => {
+    const { pid, holder } = await hold(net);
+    expect(await give(net, JSON.stringify({ ...STATE, status: "created", pid }))).toBe("status 0\n");
+    const list = await net.outside.run(`${stage().bucatini} list --json`);
+    expect(JSON.parse(list)[0].directory).toMatch(new RegExp(`^/run/user/${stage().uid}/bucatini/c4-`));
+    const stopped = JSON.stringify({ ...STATE, status: "stopped", annotations: { "org.bucatini": "false" } });
+    expect(await give(net, stopped)).toBe("status 0\n");
+    expect(JSON.parse(await net.outside.run(`${stage().bucatini} list --json`))).toHaveLength(1);
+    expect(await give(net, JSON.stringify({ ...STATE, status: "stopped" }))).toBe("status 0\n");
+    expect(JSON.parse(await net.outside.run(`${stage().bucatini} list --json`))).toEqual([]);
+    await holder.kill();
     await expectNothingLeft(net);
   });
 }, 60_000);
