@@ -10,7 +10,7 @@ import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { ParsedArguments } from "../config/command-line.ts";
 import { installedFile } from "../runtime/installation.ts";
-import { checkTun } from "./check-tun.ts";
+import { checkTun } from "../runtime/check-tun.ts";
 import { print } from "./output.ts";
 
 /** What the container stands for the host's loopback with, for the length of the tour. */
