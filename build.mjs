@@ -123,7 +123,7 @@ async function bundle(entries, output) {
     plugins: [koffiNative],
     tsconfig: join(ROOT, "tsconfig.json"),
     onLog: (level, log) => {
-      if (level === "warn") throw new Error(`${Object.values(entries)}: ${log.message}`);
+      if (level === "warn") throw new Error(`${Object.values(entries).join(", ")}: ${log.message}`);
     },
   });
   await build.write({
