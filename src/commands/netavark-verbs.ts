@@ -33,18 +33,20 @@ export async function setup(input: string, netns: string, environment: NodeJS.Pr
   const words = containerWords(network, attachment, NETAVARK_OPTIONS);
   // Rootless Podman starts us in a network namespace of its own, which need not have the addresses of the host.
   if (!isInInitialUserNamespace()) words.push("--freebind");
-  const asked = request(words, attachmentId(nameOf(attachment)), netns);
+  const name = nameOf(attachment);
+  const asked = request(words, attachmentId(name), netns);
   if (network.dns_enabled === true) {
     tell(`the network ${network.name} has dns_enabled, but names of containers cannot be looked up in it`);
   }
   const resolvers = forwardingResolvers(asked.network);
-  const outside = outsideOf(environment, asked.network.ports.rules.length > 0);
-  return connect({ ...asked, ...outside }, resolvers, (_, { plan }) =>
-    statusBlock(
-      attachment.network_options.interface_name,
-      plan,
-      resolvers.length === 0 ? [] : listedResolvers(asked.network),
-    ),
+  const whole = {
+    ...asked,
+    // A container may be in several networks.
+    attachment: { network: network.id, ...name },
+    ...outsideOf(environment, asked.network.ports.rules.length > 0),
+  };
+  return connect(whole, resolvers, (_, { plan }) =>
+    statusBlock(name.ifname, plan, resolvers.length === 0 ? [] : listedResolvers(asked.network)),
   );
 }
 

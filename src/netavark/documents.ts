@@ -9,6 +9,8 @@ type Options = Readonly<Record<string, string>>;
 /** A network; schemas/netavark-network.schema.json. */
 export interface Network {
   name: string;
+  /** Belongs to one network only, unlike the name. */
+  id: string;
   internal?: boolean;
   dns_enabled?: boolean;
   /** An interface of the host. */

@@ -74,6 +74,19 @@ test("kill -9 of container, conmon and Podman; connect and disconnect", async ()
   await podman().run("podman network rm n3 n4");
 }, 60_000);
 
+test("a container in two networks reaches the peer through the first", async () => {
+  await create("n6");
+  await create(`${DUAL} n7`);
+  const show = "ip -o address show scope global; ip route show default; ip -6 route show default";
+  const output = await podman().run(
+    `podman run --rm --network n6 --network n7 box sh -c '${show}; ${FETCHES}; sleep 1'`,
+  );
+  expect(output).toMatch(/eth0 +inet 198\.51\.100\.2\/24/);
+  expect(output).toMatch(/eth1 +inet 10\.66\.0\.\d+\/24/);
+  expect(output.split(podman().payload)).toHaveLength(3);
+  await podman().run("podman network rm n6 n7");
+}, 60_000);
+
 test("mistakes come back as one sentence, and nothing starts", async () => {
   const refused = await podman().run(
     `podman network create -d bucatini --internal n5 || echo "status $?"
