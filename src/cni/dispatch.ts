@@ -123,12 +123,15 @@ function parseConfiguration(text: string): NetworkConfiguration {
 const isConfiguration = (value: unknown): value is NetworkConfiguration =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-function negotiate({ cniVersion = DEFAULT_VERSION }: NetworkConfiguration): CniVersion {
+function negotiate({ cniVersion }: NetworkConfiguration): CniVersion {
+  // libcni fills in an empty one where the list of plugins names none.
+  if (cniVersion === undefined || cniVersion === null || cniVersion === "") return DEFAULT_VERSION;
   if (isSupported(cniVersion)) return cniVersion;
+  const asked = typeof cniVersion === "string" ? JSON.stringify(cniVersion) : "no text";
   throw new CniError(
     CniCode.IncompatibleVersion,
     "incompatible CNI versions",
-    `config is ${JSON.stringify(cniVersion)}, plugin supports ${JSON.stringify(SUPPORTED_VERSIONS)}`,
+    `config is ${asked}, plugin supports ${JSON.stringify(SUPPORTED_VERSIONS)}`,
   );
 }
 

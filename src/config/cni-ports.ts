@@ -3,7 +3,7 @@
  * capability "portMappings" of the CNI conventions).
  */
 import type { CniConfig } from "./cni-config.ts";
-import { itemsOf, keysOf, read, type Placed } from "./cni-values.ts";
+import { itemsOf, keysOf, read, textOf, type Placed } from "./cni-values.ts";
 import { ConfigError } from "./config-error.ts";
 import { PORT_RULES_MAX, type PortRuleOptions } from "./options.ts";
 import { parsePortSpec, type PortRange, PortSpecError } from "./port-spec.ts";
@@ -73,12 +73,13 @@ function port({ pointer, value }: Placed, least: number): number {
   throw new ConfigError(pointer, `must be a number from ${least} to ${PORT_MAX}`);
 }
 
-function protocolName({ pointer, value }: Placed): "tcp" | "udp" {
-  const name = value === "" ? "tcp" : typeof value === "string" ? value.toLowerCase() : "";
+function protocolName(placed: Placed): "tcp" | "udp" {
+  const text = textOf(placed);
+  const name = text.toLowerCase() || "tcp";
   if (name === "tcp" || name === "udp") return name;
   throw new ConfigError(
-    pointer,
-    `is ${JSON.stringify(value)}: only tcp and udp can be published`,
+    placed.pointer,
+    `is ${JSON.stringify(text)}: only tcp and udp can be published`,
     name === "sctp",
   );
 }

@@ -139,10 +139,8 @@ test("stdin that cannot be read is an I/O failure", async () => {
 
 const VERSIONS = ["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
 
-test("a configuration without a version is of 0.1.0", async () => {
-  expect((await call({ input: JSON.stringify({ ...CONFIG, cniVersion: undefined }) })).json.version).toBe(
-    "0.1.0",
-  );
+test.each([undefined, null, ""])("a configuration with the version %j is of 0.1.0", async (cniVersion) => {
+  expect((await call({ input: JSON.stringify({ ...CONFIG, cniVersion }) })).json.version).toBe("0.1.0");
 });
 
 test.each([
@@ -178,18 +176,22 @@ test.each(VERSIONS)("version %s is spoken, also in errors", async (cniVersion) =
   expect(json).toEqual({ cniVersion, code: 11, msg: "later", details: "in a minute" });
 });
 
-test.each(["", "0.0.1", "0.5.0", "1.0", "1.2.0", "2.0.0", "v1.0.0", 1, null, {}])(
-  "version %j is incompatible",
-  async (cniVersion) => {
-    const { json } = await call({ input: JSON.stringify({ ...CONFIG, cniVersion }) });
-    expect(json).toEqual({
-      cniVersion: "1.1.0",
-      code: 1,
-      msg: "incompatible CNI versions",
-      details: `config is ${JSON.stringify(cniVersion)}, plugin supports ${JSON.stringify(VERSIONS)}`,
-    });
-  },
-);
+const DEEP = `${"[".repeat(100_000)}${"]".repeat(100_000)}`;
+
+test.each([
+  ...["0.0.1", "0.5.0", "1.0", "1.2.0", "2.0.0", "v1.0.0"].map((text) => [JSON.stringify(text)]),
+  ["1", "no text"],
+  ["{}", "no text"],
+  [DEEP, "no text"],
+])("version %.20s is incompatible", async (cniVersion, said = cniVersion) => {
+  const { json } = await call({ input: `{"name":"net","type":"bucatini","cniVersion":${cniVersion}}` });
+  expect(json).toEqual({
+    cniVersion: "1.1.0",
+    code: 1,
+    msg: "incompatible CNI versions",
+    details: `config is ${said}, plugin supports ${JSON.stringify(VERSIONS)}`,
+  });
+});
 
 test.each([
   ['{"cniVersion":"1.1.0"}', "1.1.0"],

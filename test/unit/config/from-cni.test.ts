@@ -312,6 +312,10 @@ test.each([
     'protocol is "sctp": only tcp and udp',
   ],
   [
+    { portMappings: [{ hostPort: 1, containerPort: 1, protocol: ["tcp"] }] },
+    "/runtimeConfig/portMappings/0/protocol must be text",
+  ],
+  [
     { portMappings: [{ hostPort: 1, containerPort: 1, hostIP: "x" }] },
     "hostIP is x: not the address of a host",
   ],
