@@ -96,7 +96,9 @@ export async function startEngine<Recorded>(
     input.end(JSON.stringify(document));
     await ready(child, output, stateDirectory);
     const recorded = record(child.pid!);
-    for (const reaper of reapers) reaper.start(stateDirectory);
+    // Nothing else is started.
+    limitCapabilities([], SIGNAL_CAPABILITIES);
+    for (const reaper of reapers) reaper.start(stateDirectory, child.pid!);
     await new Promise<void>((resolve) => output.end("recorded\n", resolve));
     input.destroy();
     output.destroy();

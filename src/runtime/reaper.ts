@@ -8,10 +8,11 @@ import { closeSync } from "node:fs";
 import { openPipe } from "../kernel/process.ts";
 
 /**
- * It works in the directory and removes what is in this one, and then empty ones by their names: there may be a new
- * engine of the same name already.
+ * What the engine writes, and that it has closed the pipe, proves nothing: it may have been taken over. It works in the
+ * directory and removes what is in this one, and then empty ones by their names: there may be a new engine of the same
+ * name already.
  */
-const SCRIPT = 'read -r end; rm -rf ./*; rmdir "$1" "${1%/*}"';
+const SCRIPT = 'cat; while [ -e "/proc/$2" ]; do sleep 0.1; done; rm -rf ./*; rmdir "$1" "${1%/*}"';
 
 export class Reaper {
   readonly #pipe = openPipe();
@@ -21,9 +22,9 @@ export class Reaper {
     return this.#pipe.write;
   }
 
-  /** Starts waiting for the engine's end. */
-  start(directory: string): void {
-    const child = spawn("/bin/sh", ["-c", SCRIPT, "bucatini-reaper", directory], {
+  /** Starts waiting for the end of the engine with this process id. What it inherits is up to the caller. */
+  start(directory: string, pid: number): void {
+    const child = spawn("/bin/sh", ["-c", SCRIPT, "bucatini-reaper", directory, String(pid)], {
       argv0: "bucatini-reaper",
       cwd: directory,
       env: { PATH: "/usr/bin:/bin" },

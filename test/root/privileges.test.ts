@@ -150,6 +150,18 @@ test("an engine that is killed leaves nothing, and its place may be taken at onc
   });
 }, 60_000);
 
+test("what waits for an engine's end has no capability, and does not take the engine's word for it", async () => {
+  await withEngine("", async (net) => {
+    const output = await net.outside.run(`
+      reaper=$(ps -e -o pid=,args= | awk '$2 == "bucatini-reaper" { print $1 }')
+      grep -E '^Cap' /proc/$reaper/status | cut -f 2 | sort -u
+      # What an engine that was taken over can do to the pipe.
+      echo > /proc/$reaper/fd/0
+      ${net.stage.bucatini} status web | grep -c ^pid:`);
+    expect(output).toBe(`${NONE}\n1\n`);
+  });
+}, 60_000);
+
 test("a container that starts again at once gets its ports", async () => {
   const again = "-t 80:8080 -u 53:5353 -t auto,~80";
   await withEngine(again, async (net) => {
