@@ -56,7 +56,7 @@ export async function connect<Result>(
     cleanup.add(`close ${netns.path}`, () => closeSync(netns.fd));
     const engine = await claimAfterLeaving(VERSION, name ?? id, name !== undefined, target, attachment);
     const { directory } = engine;
-    cleanup.add(`remove ${directory}`, () => removeStateDirectory(directory));
+    cleanup.add(`remove ${directory}`, () => removeStateDirectory(engine));
     const network = (await complete?.(cleanup)) ?? asked.network;
     const wanted = asked.staysBehind === true ? { pids: [] } : watch;
     if (foreground) wanted.pids.push(process.pid);

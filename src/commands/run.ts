@@ -42,7 +42,7 @@ export async function run(asked: RunRequest, ready = (): void => {}): Promise<nu
   try {
     const target = { kind: "run" as const, command: command.join(" ") };
     const engine = await claimAfterLeaving(VERSION, name ?? `run-${process.pid}`, name !== undefined, target);
-    cleanup.add(`remove ${engine.directory}`, () => removeStateDirectory(engine.directory));
+    cleanup.add(`remove ${engine.directory}`, () => removeStateDirectory(engine));
     const resolvers = asked.ownResolvConf ? forwardingResolvers(network) : givenResolvers(network);
     const resolvConf =
       asked.ownResolvConf && resolvers.length > 0 ? join(engine.directory, "resolv.conf") : "";

@@ -11,7 +11,7 @@ import type { EngineOptions, Identity } from "../config/options.ts";
 import { CAP_NET_BIND_SERVICE, EPOLLIN } from "../ffi/constants.ts";
 import { check } from "../ffi/errno.ts";
 import { becomeUser, limitCapabilities } from "../kernel/caps.ts";
-import { keepFromCleaners } from "../kernel/file-lock.ts";
+import { keepFromCleaners, withFileLock } from "../kernel/file-lock.ts";
 import { limitSystemCalls } from "../kernel/seccomp.ts";
 import { setOffloads } from "../kernel/tap.ts";
 import { type AdjustableLog, createLogger, type Log } from "../log/logger.ts";
@@ -169,9 +169,11 @@ function announce(ready: number): void {
 /** Removes our directory, and the one around it when we were the last. As another user we may not: see runtime/reaper.ts. */
 function removeState({ stateDirectory: directory, runAs }: EngineOptions): void {
   if (runAs !== undefined) return;
-  rmSync(directory, { recursive: true, force: true });
+  const root = dirname(directory);
   try {
-    rmdirSync(dirname(directory));
+    // Whoever takes its place must not lose what it writes there to us.
+    withFileLock(root, () => rmSync(directory, { recursive: true, force: true }));
+    rmdirSync(root);
   } catch {
     // Other engines live there.
   }

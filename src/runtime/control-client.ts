@@ -4,11 +4,13 @@ import { join } from "node:path";
 import { AppError, appErrorFrom, errorCode } from "../base/errors.ts";
 import { isLocked } from "../kernel/file-lock.ts";
 import { isSameProcess } from "./process-info.ts";
-import { type FoundEngine, removeStateDirectory } from "./state-directory.ts";
+import { type FoundEngine, isTakenOver, removeStateDirectory } from "./state-directory.ts";
 
 /** An engine answers from its loop at once, and a change of many ports within seconds; one that does not is stuck. */
 const ANSWER_TIMEOUT_MS = 5000;
 const CHANGE_TIMEOUT_MS = 60_000;
+/** Longest answer in characters, several times that of as many rules of ports as there may be. */
+const ANSWER_MAX = 16 * 1024 * 1024;
 /** An engine has this long to end by itself, after "stop" and again after SIGTERM. */
 const STOP_TIMEOUT_MS = 2000;
 const POLL_MS = 5;
@@ -21,12 +23,21 @@ const POLL_MS = 5;
 export async function requestEngine(engine: FoundEngine, method: string, params?: unknown): Promise<unknown> {
   const timeoutMs = params === undefined ? ANSWER_TIMEOUT_MS : CHANGE_TIMEOUT_MS;
   const line = await exchange(engine, method, `${JSON.stringify({ method, params })}\n`, timeoutMs);
-  const answer: unknown = JSON.parse(line);
+  const answer = parse(line);
   if (typeof answer !== "object" || answer === null) throw badAnswer(engine, method, "no object");
   if ("error" in answer) {
     throw appErrorFrom(answer.error) ?? badAnswer(engine, method, JSON.stringify(answer.error));
   }
   return "result" in answer ? answer.result : undefined;
+}
+
+function parse(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    // No answer either.
+    return undefined;
+  }
 }
 
 const badAnswer = (engine: FoundEngine, method: string, why: string): AppError =>
@@ -50,7 +61,8 @@ function exchange(engine: FoundEngine, method: string, line: string, timeoutMs: 
     socket.setEncoding("utf8");
     socket.on("data", (chunk: string) => {
       text += chunk;
-      if (!text.includes("\n")) return;
+      if (text.length > ANSWER_MAX) fail(badAnswer(engine, method, `it has over ${ANSWER_MAX} characters`));
+      if (!chunk.includes("\n")) return;
       socket.destroy();
       resolve(text.slice(0, text.indexOf("\n")));
     });
@@ -74,14 +86,14 @@ export async function stopEngine(engine: FoundEngine): Promise<void> {
   const kill = (signal: NodeJS.Signals): unknown =>
     isSameProcess(pid, startTime) && process.kill(pid, signal);
   const stages: (() => unknown)[] = [
-    () => requestEngine(engine, "stop"),
+    () => (isTakenOver(engine) ? undefined : requestEngine(engine, "stop")),
     () => kill("SIGTERM"),
     () => kill("SIGKILL"),
   ];
   for (const stage of stages) {
     // oxlint-disable-next-line no-await-in-loop
     if (await endsAfter(engine, stage)) {
-      removeStateDirectory(engine.directory);
+      removeStateDirectory(engine);
       return;
     }
   }
@@ -103,8 +115,9 @@ async function endsAfter(engine: FoundEngine, stage: () => unknown): Promise<boo
 }
 
 /** A running engine holds the lock on its directory, even one in another PID namespace. */
-const isRunning = ({ state, directory }: FoundEngine): boolean =>
-  isSameProcess(state.pid, state.startTime) || isLocked(directory);
+const isRunning = (engine: FoundEngine): boolean =>
+  isSameProcess(engine.state.pid, engine.state.startTime) ||
+  (isLocked(engine.directory) && !isTakenOver(engine));
 
 /** Waits until the engine's process is gone; false when that takes longer. */
 export async function waitForEnd(engine: FoundEngine, timeoutMs: number): Promise<boolean> {

@@ -245,6 +245,7 @@ function createDirectory(
   } catch (error) {
     if (errorCode(error) === "ENOENT") throw error;
     rmSync(directory, { recursive: true, force: true });
+    removeIfEmpty(root);
     throw new AppError(
       "STATE_DIR",
       `cannot write the state of the engine to ${directory}: ${errorCode(error)}`,
@@ -311,17 +312,30 @@ function readState(directory: string): EngineState | undefined {
   }
 }
 
-/** Removes an engine's directory, and the root when it was the last one. */
-export function removeStateDirectory(directory: string): void {
-  rmSync(directory, { recursive: true, force: true });
-  removeIfEmpty(join(directory, ".."));
+/** Tells whether the directory belongs to another engine by now, which has got the identifier after this one's end. */
+export function isTakenOver({ directory, state }: FoundEngine): boolean {
+  const { createdAt = state.createdAt } = readState(directory) ?? {};
+  return createdAt !== state.createdAt;
+}
+
+/** Removes an engine's directory, unless it is another one's by now, and the root when it was the last one. */
+export function removeStateDirectory(engine: FoundEngine): void {
+  const root = dirname(engine.directory);
+  try {
+    withFileLock(root, () => {
+      if (!isTakenOver(engine)) rmSync(engine.directory, { recursive: true, force: true });
+      removeIfEmpty(root);
+    });
+  } catch (error) {
+    // The last engine has just removed it.
+    if (errorCode(error) !== "ENOENT") throw error;
+  }
 }
 
 function removeIfEmpty(root: string): void {
   try {
     rmdirSync(root);
-  } catch (error) {
-    // ENOTEMPTY: other engines are there.
-    if (errorCode(error) !== "ENOTEMPTY" && errorCode(error) !== "ENOENT") throw error;
+  } catch {
+    // Other engines are there, or the place is not ours to tidy up.
   }
 }

@@ -14,6 +14,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { stopEngine } from "../../../src/runtime/control-client.ts";
 import { startTime } from "../../../src/runtime/process-info.ts";
 import {
   claimStateDirectory,
@@ -50,22 +51,23 @@ const ids = (): string[] =>
     .map(({ state }) => state.id);
 
 test("a claim makes a private directory with a valid state, and nothing is left after it", () => {
-  const { directory, state } = claim();
+  const engine = claim();
+  const { directory, state } = engine;
   expect(directory).toBe(join(runtime, "bucatini", "one"));
   expect(statSync(directory).mode & 0o777).toBe(0o700);
   expect(statSync(join(directory, "state.json")).mode & 0o777).toBe(0o600);
   expect(isEngineState(state)).toBe(true);
   expect(ids()).toEqual(["one"]);
-  removeStateDirectory(directory);
+  removeStateDirectory(engine);
   expect(readdirSync(runtime)).toEqual([]);
 });
 
 test("the root stays while other engines use it", () => {
   const one = claim();
   const two = claim("two", true, OTHER);
-  removeStateDirectory(one.directory);
+  removeStateDirectory(one);
   expect(ids()).toEqual(["two"]);
-  removeStateDirectory(two.directory);
+  removeStateDirectory(two);
   expect(readdirSync(runtime)).toEqual([]);
 });
 
@@ -109,6 +111,20 @@ test("an engine in another PID namespace is alive as long as it holds its direct
   expect(ids()).toEqual([]);
 });
 
+test("who waited for an engine leaves the next one of the same name alone", async () => {
+  const { directory, state } = claim();
+  const earlier = { directory, state: { ...state, pid: 2 ** 22 + 1, createdAt: "2026-01-01T00:00:00.000Z" } };
+  removeStateDirectory(earlier);
+  expect(ids()).toEqual(["one"]);
+  const holder = spawn("flock", ["--shared", directory, "cat"], { stdio: ["pipe", "pipe", "inherit"] });
+  holder.stdin.write("held\n");
+  await once(holder.stdout, "data");
+  await stopEngine(earlier);
+  expect(ids()).toEqual(["one"]);
+  holder.stdin.end();
+  await once(holder, "close");
+});
+
 test("a process number used again by another process is not taken for the engine", () => {
   const { directory, state } = claim();
   writeState(directory, { ...state, pid: process.pid, startTime: "1" });
@@ -131,16 +147,16 @@ test("a directory that others can enter, or a link, is no place for state", () =
   chmodSync(join(runtime, "bucatini"), 0o755);
   expect(claim().directory.startsWith(runtime)).toBe(false);
   expect(readdirSync(join(runtime, "bucatini"))).toEqual([]);
-  for (const { directory } of listEngines().filter(({ state }) => state.version === "1.0.0")) {
-    removeStateDirectory(directory);
-  }
+  listEngines()
+    .filter(({ state }) => state.version === "1.0.0")
+    .forEach(removeStateDirectory);
   rmSync(join(runtime, "bucatini"), { recursive: true });
   const elsewhere = mkdtempSync(join(tmpdir(), "bucatini-test-"));
   symlinkSync(elsewhere, join(runtime, "bucatini"));
-  const { directory } = claim();
-  expect(directory.startsWith(runtime)).toBe(false);
+  const engine = claim();
+  expect(engine.directory.startsWith(runtime)).toBe(false);
   expect(readdirSync(elsewhere)).toEqual([]);
-  removeStateDirectory(directory);
+  removeStateDirectory(engine);
   rmSync(elsewhere, { recursive: true });
 });
 
@@ -149,6 +165,13 @@ test("a runtime directory that is relative, missing or somebody else's is not us
     expect(stateRoots({ XDG_RUNTIME_DIR: path }).some((root) => root.startsWith(path))).toBe(false);
   }
   expect(stateRoots({})).toContain(`/tmp/bucatini-${process.geteuid!()}`);
+});
+
+test("a state that cannot be written is said, and leaves nothing", () => {
+  mkdirSync(join(runtime, "bucatini", "one", "x"), { recursive: true, mode: 0o700 });
+  chmodSync(join(runtime, "bucatini", "one"), 0o755);
+  expect(() => claim()).toThrow("cannot write the state of the engine");
+  expect(readdirSync(runtime)).toEqual([]);
 });
 
 test("a path that is too long for a socket is refused and leaves nothing", () => {
