@@ -29,7 +29,8 @@ export function report(error: unknown): number {
 }
 
 function writeLine(fd: number, text: string): void {
-  const bytes = Buffer.from(`${text}\n`);
+  // Some of it comes from containers, which are to change nothing on a terminal.
+  const bytes = Buffer.from(`${text.replaceAll(/[^\P{Cc}\t\n]/gu, "?")}\n`);
   for (let at = 0; at < bytes.length;) {
     try {
       at += writeSync(fd, bytes, at);

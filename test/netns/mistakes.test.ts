@@ -19,6 +19,13 @@ const MISTAKES: { what: string; code: ErrorCode; as: "user" | "outside"; script:
     says: /there is no command fly/,
   },
   {
+    what: "a command that would speak to the terminal",
+    code: "USAGE",
+    as: "user",
+    script: "$B \"$(printf 'f\\033[31mly')\"",
+    says: /there is no command f\?\[31mly/,
+  },
+  {
     what: "an unknown option",
     code: "USAGE",
     as: "user",
