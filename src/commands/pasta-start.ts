@@ -26,14 +26,12 @@ export async function start(words: ReadWords): Promise<number> {
   const request = pastaRequest(words, ephemeralPorts());
   request.warnings.forEach(tell);
   const pidFile = request.pidFile === undefined ? undefined : PidFile.open(request.pidFile);
-  try {
-    const { target } = request;
-    if ("command" in target) return await runCommand(request, target.command, pidFile);
-    return await attach(request, target, pidFile);
-  } catch (error) {
-    pidFile?.discard();
-    throw error;
-  }
+  // Whether it is an error or a signal that ends us.
+  process.once("exit", () => pidFile?.discard());
+  const { target } = request;
+  return "command" in target
+    ? runCommand(request, target.command, pidFile)
+    : attach(request, target, pidFile);
 }
 
 function attach(request: PastaRequest, target: AttachRequest["target"], pidFile?: PidFile): Promise<number> {

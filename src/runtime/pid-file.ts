@@ -5,7 +5,7 @@ import { AppError, errorCode } from "../base/errors.ts";
 export class PidFile {
   readonly #path: string;
   readonly #fd: number;
-  readonly #isNew: boolean;
+  #isNew: boolean;
 
   private constructor(path: string, fd: number, isNew: boolean) {
     this.#path = path;
@@ -34,12 +34,13 @@ export class PidFile {
       ftruncateSync(this.#fd);
       writeSync(this.#fd, `${pid}\n`);
       closeSync(this.#fd);
+      this.#isNew = false;
     } catch (error) {
       throw notWritten(this.#path, error);
     }
   }
 
-  /** Removes the file if it is ours. */
+  /** Removes the file if it is ours and says nothing yet. */
   discard(): void {
     if (this.#isNew) rmSync(this.#path, { force: true });
   }

@@ -1,5 +1,6 @@
 /** Opens the network namespace a person names, and finds the user namespace that has power over it. */
 import { closeSync, readFileSync, statSync } from "node:fs";
+import { isAbsolute } from "node:path";
 import { AppError } from "../base/errors.ts";
 import { namespaceId, openNetns, openOwner, ownNamespaceId, type Netns } from "../kernel/namespace.ts";
 import { openParent, ownerUid } from "../kernel/user-namespace.ts";
@@ -7,8 +8,11 @@ import { openParent, ownerUid } from "../kernel/user-namespace.ts";
 /** Where `ip netns add NAME` keeps a namespace. */
 const NAMED_NETNS = "/run/netns";
 
-/** The path that a NAME or PATH means. */
-export const netnsPath = (text: string): string => (text.includes("/") ? text : `${NAMED_NETNS}/${text}`);
+/** The path that a NAME or PATH means, from wherever it is looked at: the engine works in another directory. */
+export function netnsPath(text: string): string {
+  if (!text.includes("/")) return `${NAMED_NETNS}/${text}`;
+  return isAbsolute(text) ? text : `${process.cwd()}/${text}`;
+}
 
 /** Opens the network namespace of a process. Throws TARGET_GONE, TARGET_FORBIDDEN or USAGE. */
 export function openProcessTarget(pid: number): Netns {

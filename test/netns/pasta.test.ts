@@ -197,3 +197,27 @@ test("kill -9 of whoever called leaves the engine with its namespace, and nothin
     ss -Hlntu`);
   expect(output).toBe("");
 }, 60_000);
+
+test("a path is one from where the caller is", async () => {
+  const output = await script(`
+    netns red
+    (cd /run && says $P --config-net ${NO_PORTS} --quiet --netns ./netns/red)
+    E=$(engine)
+    forget red; gone $E`);
+  expect(output).toBe("status 0\n");
+}, 60_000);
+
+test("a PID file tells a number, or is not there, whenever the start is ended", async () => {
+  const output = await script(`
+    netns red
+    for delay in 0.06 0.08 0.1 0.12 0.14 0.16 0.18; do
+      $P --config-net ${NO_PORTS} --quiet --netns red --pid /run/tmp/pid & CALLER=$!
+      sleep $delay
+      kill $CALLER 2>/dev/null || true
+      wait $CALLER || true
+      [ ! -e /run/tmp/pid ] || { kill $(cat /run/tmp/pid); gone $(cat /run/tmp/pid); rm /run/tmp/pid; }
+    done
+    until [ -z "$($B list | tail -n +2)" ]; do sleep 0.02; done
+    forget red`);
+  expect(output).toBe("");
+}, 60_000);
