@@ -112,7 +112,10 @@ describe_hook() {
 
 # Last first: directories are listed before what is in them. They stay when somebody else has put something there.
 uninstall() {
-    [ -e "$LIST" ] || return 0
+    if [ ! -e "$LIST" ]; then
+        echo "nothing to uninstall: there is no $LIST; PREFIX= and DESTDIR= say where else"
+        return 0
+    fi
     listed=$(sed '1!G;h;$!d' "$LIST")
     for path in $listed; do
         case $path in

@@ -1,5 +1,5 @@
 /** `bucatini install-hook`: tells container engines of the OCI hook. */
-import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { AppError, errorCode } from "../base/errors.ts";
 import { type ParsedArguments, usage } from "../config/command-line.ts";
@@ -30,8 +30,9 @@ export function installHook({ values, rest }: ParsedArguments): number {
   if (values.has("print")) {
     print(text.trimEnd());
   } else if (values.has("uninstall")) {
+    const was = existsSync(path);
     orFail(`remove ${path}`, () => rmSync(path, { force: true }));
-    print(`${path} is removed; containers that use it keep it until they end`);
+    print(was ? `${path} is removed; containers that use it keep it until they end` : `there is no ${path}`);
   } else {
     orFail(`write ${path}`, () => write(directory, path, text));
     print([`wrote ${path}`, ...next].join("\n"));

@@ -150,7 +150,7 @@ export function attachRequest(parsed: ParsedArguments): AttachRequest {
   const netns = values.get("netns")?.at(-1);
   const userNamespace = values.get("userns")?.at(-1);
   if ((netns === undefined) === (rest.length === 0) || rest.length > 1) {
-    throw usage("attach needs either a process id or --netns");
+    throw usage("attach needs one process id, or --netns instead");
   }
   return {
     ...startRequest(parsed),
@@ -173,14 +173,20 @@ export function portsRequest(parsed: ParsedArguments): PortsRequest {
   const action = PORT_ACTIONS.find((each) => each === word);
   const [engine, ...tooMany] = action === undefined ? parsed.rest : others;
   const rules = portRules(parsed, ephemeralPorts());
-  if (tooMany.length > 0) throw usage(`ports takes one identifier, not ${[engine, ...tooMany].join(" ")}`);
+  if (tooMany.length > 0) {
+    const words = [engine, ...tooMany].join(" ");
+    throw usage(
+      `ports takes one identifier, behind add, del or set, and ports behind -p, -t and such, not ${words}`,
+    );
+  }
   const json = parsed.values.has("json");
   if (action === undefined) {
     if (rules.length > 0) throw usage("ports only shows what there is, unless it is told to add, del or set");
     return { ...(engine !== undefined && { engine }), json };
   }
   if (engine === undefined) throw usage(`ports ${action} needs an identifier`);
-  if (rules.length === 0 && action !== "set") throw usage(`ports ${action} needs ports: -t, -u, -T or -U`);
+  if (rules.length === 0 && action !== "set")
+    throw usage(`ports ${action} needs ports: -p, -t, -u, -T or -U`);
   return { engine, change: { action, rules }, json };
 }
 

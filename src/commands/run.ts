@@ -1,5 +1,5 @@
 /** `bucatini run`: a command in new namespaces, connected. */
-import { closeSync } from "node:fs";
+import { closeSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { AppError } from "../base/errors.ts";
 import { VERSION } from "../config/generated/version.ts";
@@ -31,7 +31,10 @@ const ENGINE_END_MS = 1000;
 export async function run(asked: RunRequest, ready = (): void => {}): Promise<number> {
   const { network, process: processOptions, name, command, hostname, namespaces } = asked;
   if (findProgram(command[0], process.env["PATH"]) === undefined) {
-    const why = "there is no such program; check the name and PATH";
+    const why =
+      command[0].includes("/") && existsSync(command[0])
+        ? 'it is no program that you may execute; see "chmod +x"'
+        : "there is no such program; check the name and PATH";
     throw new AppError("NO_COMMAND", `cannot run ${command[0]}: ${why}`);
   }
   if (!network.ports.spliceOnly) checkTun();

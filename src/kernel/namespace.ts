@@ -55,8 +55,11 @@ export function namespaceId(fd: number): NamespaceId {
 }
 
 /** The name of a namespace of the main thread. */
-export function ownNamespaceId(kind: "net" | "user"): NamespaceId {
-  const { dev, ino } = statSync(`/proc/self/ns/${kind}`);
+export const ownNamespaceId = (kind: "net" | "user"): NamespaceId => namespaceIdAt(`/proc/self/ns/${kind}`);
+
+/** The name of the namespace at a path. Throws the error of stat(2). */
+export function namespaceIdAt(path: string): NamespaceId {
+  const { dev, ino } = statSync(path);
   return `${dev}:${ino}`;
 }
 

@@ -76,7 +76,7 @@ async function readRequest(client: Socket): Promise<BrokerRequest | undefined> {
     if (isRequest(request) && request.version === VERSION) return request;
   } catch (cause) {
     // Who has gone away again does not matter.
-    if (errorCode(cause) === "ECONNRESET") return undefined;
+    if (["ECONNRESET", "EPIPE"].includes(errorCode(cause))) return undefined;
     throw refused(cause instanceof SyntaxError ? "it is no JSON" : String(cause));
   }
   throw refused("it is not what a plugin of this version sends");

@@ -161,5 +161,11 @@ function listens(path: string): Promise<boolean> {
 /** A file of our own, by its place in dist/. */
 const ours = (file: string): string => realpathSync(installedFile(`../${file}`));
 
-const isLink = (path: string): boolean =>
-  lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+/** False where we may not look, as in the home directory of root, which su(1) leaves in HOME. */
+function isLink(path: string): boolean {
+  try {
+    return lstatSync(path).isSymbolicLink();
+  } catch {
+    return false;
+  }
+}

@@ -137,10 +137,12 @@ describe.each(USERS)("as $who", ({ where }) => {
       `for command in 'exit 0' 'exit 7' 'kill -TERM $$' 'kill -KILL $$'; do
         $B run -- sh -c "$command" && echo 0 || echo $?
       done
-      $B run no-such-program 2>&1 || echo $?`,
+      $B run no-such-program 2>&1 || echo $?
+      $B run /etc/passwd 2>&1 || echo $?`,
     );
     expect(output).toBe(
-      "0\n7\n143\n137\nbucatini: cannot run no-such-program: there is no such program; check the name and PATH\n127\n",
+      "0\n7\n143\n137\nbucatini: cannot run no-such-program: there is no such program; check the name and PATH\n127\n" +
+        'bucatini: cannot run /etc/passwd: it is no program that you may execute; see "chmod +x"\n127\n',
     );
   }, 60_000);
 

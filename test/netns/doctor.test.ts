@@ -107,6 +107,9 @@ test("callers: who finds us, who does not, and what has been left behind", async
     });
     expect(found(asked, "CNI plugin")).toMatchObject({ level: "unused" });
     expect(found(asked, "OCI hook")).toMatchObject({ level: "unused" });
+    // Of root, as su(1) leaves it.
+    const elsewhere = await ask(net, "mkdir -m 0 /run/tmp/root", "HOME=/run/tmp/root");
+    expect(found(elsewhere, "CNI plugin")).toMatchObject({ level: "unused" });
 
     await net.outside.run(`set -e
       ln -s $T/dist/bin/pasta /run/tmp/helpers/pasta
