@@ -86,6 +86,9 @@ export async function startEngine<Recorded>(
     detached: !foreground,
     stdio: [...own, ...inside, "pipe", ...outputs, ...given, ...reapers.map(({ fd }) => fd)],
   });
+  const kill = (): void => void child.kill("SIGKILL");
+  // An engine that nobody waits for any more would open its ports first, and then see that.
+  process.once("exit", kill);
   try {
     const fds = { ...descriptors(resources), listeners: handedOn.listeners };
     const document: EngineOptions = { ...options, watch: handedOn.watch, fds };
@@ -105,9 +108,10 @@ export async function startEngine<Recorded>(
     child.unref();
     return recorded;
   } catch (error) {
-    child.kill("SIGKILL");
+    kill();
     throw error;
   } finally {
+    process.off("exit", kill);
     for (const reaper of reapers) reaper.close();
   }
 }

@@ -273,6 +273,27 @@ describe.each(USERS)("as $who", (user) => {
   }, 120_000);
 });
 
+test("an ADD that is ended opens no ports any more", async () => {
+  const mappings = [{ hostPort: 8099, containerPort: 80 }];
+  const config = JSON.stringify({ ...CONFIG, runtimeConfig: { portMappings: mappings } });
+  const output = await script(
+    { who: "", options: {}, where: (net) => net.outside },
+    `container
+    C='${config}'
+    for delay in $(seq 0.08 0.004 0.18); do
+      echo "$C" | env -i XDG_RUNTIME_DIR=$XDG_RUNTIME_DIR CNI_COMMAND=ADD CNI_CONTAINERID=$ID CNI_NETNS=$NETNS \
+        CNI_IFNAME=eth0 $P > /run/tmp/result & sleep $delay
+      # The last in the pipe is the plugin.
+      kill $! 2>/dev/null || true
+      if wait $!; then cni DEL; continue; fi
+      for i in $(seq 20); do ss -Hlnt 'sport = :8099'; done
+    done
+    rm /run/tmp/result
+    kill $T`,
+  );
+  expect(output.replaceAll("DEL 0\n", "")).toBe("");
+}, 60_000);
+
 test("a configuration with everything in it comes out inside", async () => {
   const config = {
     ...CONFIG,
