@@ -104,20 +104,22 @@ export function runtimeDirectories(env: NodeJS.ProcessEnv = process.env): string
   if (!(uid === 0 && isInInitialUserNamespace())) {
     candidates.push(...new Set([userOutside(), uid].map((user) => `/run/user/${user}`)));
   }
-  return candidates.filter(isOwnDirectory);
+  return candidates.filter((path) => isOwnDirectory(path));
 }
 
-/** A directory, not a symbolic link, that belongs to us. */
-function isOwnDirectory(path: string): boolean {
-  const stat = lstatSync(path, { throwIfNoEntry: false });
-  return stat?.isDirectory() === true && stat.uid === process.geteuid!();
+/** A directory, not a symbolic link, that belongs to us, with none of these bits in its mode. */
+function isOwnDirectory(path: string, without = 0): boolean {
+  try {
+    const stat = lstatSync(path);
+    return stat.isDirectory() && stat.uid === process.geteuid!() && (stat.mode & without) === 0;
+  } catch {
+    // There is none, or we may not get there.
+    return false;
+  }
 }
 
 /** Ours, and closed to everybody else: nobody can have put anything into it. */
-function isPrivateDirectory(path: string): boolean {
-  const stat = lstatSync(path, { throwIfNoEntry: false });
-  return stat?.isDirectory() === true && stat.uid === process.geteuid!() && (stat.mode & 0o077) === 0;
-}
+const isPrivateDirectory = (path: string): boolean => isOwnDirectory(path, 0o077);
 
 /** Tells whether a path is the directory of an engine of this user, and of nobody else's. */
 export const isStateDirectory = (path: string): boolean =>

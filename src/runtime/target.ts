@@ -1,5 +1,5 @@
 /** Opens the network namespace a person names, and finds the user namespace that has power over it. */
-import { closeSync, readFileSync, statSync } from "node:fs";
+import { closeSync, existsSync, readFileSync } from "node:fs";
 import { isAbsolute } from "node:path";
 import { AppError } from "../base/errors.ts";
 import { namespaceId, openNetns, openOwner, ownNamespaceId, type Netns } from "../kernel/namespace.ts";
@@ -18,8 +18,7 @@ export function netnsPath(text: string): string {
 export function openProcessTarget(pid: number): Netns {
   const what = `process ${pid}`;
   const gone = `cannot attach to ${what}: there is no such process; check the number`;
-  if (statSync(`/proc/${pid}`, { throwIfNoEntry: false }) === undefined)
-    throw new AppError("TARGET_GONE", gone);
+  if (!existsSync(`/proc/${pid}`)) throw new AppError("TARGET_GONE", gone);
   return openTarget(`/proc/${pid}/ns/net`, what, gone, () => whyProcessForbidden(pid));
 }
 
@@ -33,11 +32,10 @@ function whyProcessForbidden(pid: number): string {
 
 /** Opens the network namespace at a path. Throws TARGET_GONE, TARGET_FORBIDDEN or USAGE. */
 export function openPathTarget(path: string): Netns {
-  const gone =
-    statSync(path, { throwIfNoEntry: false }) === undefined
-      ? `cannot attach to ${path}: it does not exist; "ip netns list" shows the names there are`
-      : `cannot attach to ${path}: it is no network namespace here; one that was mounted in another mount ` +
-        "namespace must be named by a process id, or from inside that one";
+  const gone = existsSync(path)
+    ? `cannot attach to ${path}: it is no network namespace here; one that was mounted in another mount ` +
+      "namespace must be named by a process id, or from inside that one"
+    : `cannot attach to ${path}: it does not exist; "ip netns list" shows the names there are`;
   return openTarget(path, path, gone, () => "permission denied; run bucatini as its owner or as root");
 }
 

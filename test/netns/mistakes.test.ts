@@ -61,6 +61,20 @@ const MISTAKES: { what: string; code: ErrorCode; as: "user" | "outside"; script:
     says: /cannot attach to \/etc\/passwd: it is no network namespace here/,
   },
   {
+    what: "a namespace where we may not look",
+    code: "TARGET_FORBIDDEN",
+    as: "user",
+    script: "$B attach --netns /root/red",
+    says: /cannot attach to \/root\/red: permission denied/,
+  },
+  {
+    what: "a name that is too long",
+    code: "TARGET_GONE",
+    as: "user",
+    script: `$B attach --netns ${"x".repeat(300)}`,
+    says: /cannot attach to \/run\/netns\/x+: it does not exist/,
+  },
+  {
     what: "our own namespace",
     code: "USAGE",
     as: "user",

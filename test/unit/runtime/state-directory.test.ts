@@ -161,7 +161,7 @@ test("a directory that others can enter, or a link, is no place for state", () =
 });
 
 test("a runtime directory that is relative, missing or somebody else's is not used", () => {
-  for (const path of ["run", "/nonexistent"]) {
+  for (const path of ["run", "/nonexistent", `/${"x".repeat(300)}`]) {
     expect(stateRoots({ XDG_RUNTIME_DIR: path }).some((root) => root.startsWith(path))).toBe(false);
   }
   expect(stateRoots({})).toContain(`/tmp/bucatini-${process.geteuid!()}`);
