@@ -29,6 +29,12 @@ export const FORBIDDEN_CALLS: Readonly<Record<string, Numbers>> = {
   process_vm_writev: [311, 271],
   pidfd_getfd: [438, 438],
   kcmp: [312, 272],
+  kill: [62, 129],
+  tkill: [200, 130],
+  tgkill: [234, 131],
+  rt_sigqueueinfo: [129, 138],
+  rt_tgsigqueueinfo: [297, 240],
+  pidfd_send_signal: [424, 424],
   // Mounts and roots.
   mount: [165, 40],
   umount2: [166, 39],

@@ -8,6 +8,7 @@ test("forbidden calls fail in all threads, and Node's own work goes on", async (
   expect(JSON.parse(child.line)).toEqual({
     threads: ["2"],
     exec: "EPERM",
+    kill: "EPERM",
     unshare: true,
     file: "hello",
     worker: "hello",
