@@ -8,6 +8,7 @@ import { ConfigError } from "../config/config-error.ts";
 import type { Cleanup } from "../runtime/cleanup.ts";
 import { startPlugin } from "../runtime/run-plugin.ts";
 import { executableIn } from "../runtime/tools.ts";
+import { tell } from "./output.ts";
 
 /** The part of a request that an IPAM plugin gets. */
 type Delegated = Pick<CniRequest, "environment" | "input" | "version">;
@@ -31,7 +32,12 @@ function requirePlugin(request: Delegated, type: string): string {
 /** Asks for addresses; the clean-up gives them back, even if only part of it was done. Throws CniError or AppError. */
 export async function ipamAdd(request: Delegated, type: string, cleanup: Cleanup): Promise<CniResult> {
   const path = requirePlugin(request, type);
-  cleanup.add(`give the addresses back to ${type}`, () => run(request, type, path, "DEL"));
+  cleanup.add(`give the addresses back to ${type}`, () =>
+    // A plugin that fails now has mostly failed before, and that is what the runtime is to be told.
+    run(request, type, path, "DEL").catch((error: unknown) => {
+      tell(`cannot give the addresses back: ${error instanceof Error ? error.message : String(error)}`);
+    }),
+  );
   const plugin = startPlugin(path, "ADD", request.input);
   cleanup.add(`stop ${type}`, () => plugin.stop());
   const text = succeeded(type, "ADD", await plugin.ended);

@@ -32,6 +32,7 @@ function stageIpam(): void {
       ADD*wrong*) echo '{"ips":[{"address":"10.24.0.5"}]}'; exit ;;
       STATUS*full*) echo '{"code":51,"msg":"no more addresses","details":"10.24.0.0/16 is used up"}'; exit 1 ;;
       ADD*silent*) exit 3 ;;
+      *older*) echo '{"code":1,"msg":"incompatible CNI versions"}'; exit 1 ;;
     esac
     [ $CNI_COMMAND != ADD ] || echo '{"cniVersion":"1.1.0","ips":[{"address":"10.24.0.5/16","gateway":"10.24.0.1"}],
       "routes":[{"dst":"10.0.0.9/8","mtu":1300,"priority":7},{"dst":"0.0.0.0/0","gw":"10.24.0.2"}]}'
@@ -145,7 +146,7 @@ test("what an IPAM plugin gives comes out inside; its failures are told, and und
     runtime status
     runtime gc VALID=$ID/eth0
     runtime del
-    for way in wrong silent; do
+    for way in wrong silent older; do
       ${list({ ipam: { type: "ipam-told", way: "WAY" } }, { cniVersion: "1.1.0" })}
       L=$(echo "$L" | sed s/WAY/$way/)
       runtime add
@@ -176,11 +177,15 @@ failed: bucatini add: 6 cannot decode the result of the IPAM plugin ipam-told; /
 add 1
 failed: bucatini add: 5 the IPAM plugin ipam-told failed (ADD); it ended with status 3 and said:${" "}
 add 1
+failed: bucatini add: 1 the IPAM plugin ipam-told failed (ADD): incompatible CNI versions
+add 1
 failed: bucatini status: 51 the IPAM plugin ipam-told failed (STATUS): no more addresses; 10.24.0.0/16 is used up
 status 1
 ADD ID eth0
 STATUS ID eth0
 GC ID eth0
+DEL ID eth0
+ADD ID eth0
 DEL ID eth0
 ADD ID eth0
 DEL ID eth0
