@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { AppError, errorCode } from "../base/errors.ts";
+import { parseJson } from "../base/json.ts";
 import type { Netns } from "../kernel/namespace.ts";
 import { childPipe } from "./child-pipe.ts";
 import { parseError } from "./engine-process.ts";
@@ -140,13 +141,8 @@ function collect(child: ChildProcess): Promise<{ result: string; errors: string 
 
 /** Undefined for anything but a result. What a launcher of ours puts behind a state is taken as it is. */
 export function parseLaunched(text: string): Launched | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isLaunched(value) ? value : undefined;
-  } catch {
-    // Nothing came: the launcher could not be started.
-    return undefined;
-  }
+  const value = parseJson(text);
+  return isLaunched(value) ? value : undefined;
 }
 
 const isLaunched = (value: unknown): value is Launched =>

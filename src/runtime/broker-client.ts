@@ -4,6 +4,7 @@ import { createConnection, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { AppError, appErrorFrom, errorCode } from "../base/errors.ts";
 import { VERSION } from "../config/generated/version.ts";
+import { parseJson } from "../base/json.ts";
 import { type Netns, ownNamespaceId } from "../kernel/namespace.ts";
 import { openProcess } from "../kernel/process.ts";
 import { launchEngine, parseLaunched } from "./attach-engine.ts";
@@ -111,11 +112,6 @@ const failed = (why: string): AppError =>
   new AppError("ENGINE_FAILED", `cannot start the engine through the broker: ${why}; see what it printed`);
 
 function parse(line: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(line);
-    return typeof value === "object" && value !== null ? { ...value } : undefined;
-  } catch {
-    // Something else listens there.
-    return undefined;
-  }
+  const value = parseJson(line);
+  return typeof value === "object" && value !== null ? { ...value } : undefined;
 }

@@ -2,6 +2,7 @@
 import { createConnection } from "node:net";
 import { join } from "node:path";
 import { AppError, appErrorFrom, errorCode } from "../base/errors.ts";
+import { parseJson } from "../base/json.ts";
 import { isLocked } from "../kernel/file-lock.ts";
 import { isSameProcess } from "./process-info.ts";
 import { type FoundEngine, isTakenOver, removeStateDirectory } from "./state-directory.ts";
@@ -23,21 +24,12 @@ const POLL_MS = 5;
 export async function requestEngine(engine: FoundEngine, method: string, params?: unknown): Promise<unknown> {
   const timeoutMs = params === undefined ? ANSWER_TIMEOUT_MS : CHANGE_TIMEOUT_MS;
   const line = await exchange(engine, method, `${JSON.stringify({ method, params })}\n`, timeoutMs);
-  const answer = parse(line);
+  const answer = parseJson(line);
   if (typeof answer !== "object" || answer === null) throw badAnswer(engine, method, "no object");
   if ("error" in answer) {
     throw appErrorFrom(answer.error) ?? badAnswer(engine, method, JSON.stringify(answer.error));
   }
   return "result" in answer ? answer.result : undefined;
-}
-
-function parse(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    // No answer either.
-    return undefined;
-  }
 }
 
 const badAnswer = (engine: FoundEngine, method: string, why: string): AppError =>

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { AppError, appErrorFrom, errorCode } from "../base/errors.ts";
+import { parseJson } from "../base/json.ts";
 import type { EngineFds, EngineOptions } from "../config/options.ts";
 import { childPipe } from "./child-pipe.ts";
 import {
@@ -165,14 +166,7 @@ function reported(text: string, directory: string): AppError {
 }
 
 /** An AppError from its JSON; undefined for anything else. */
-export function parseError(text: string): AppError | undefined {
-  try {
-    return appErrorFrom(JSON.parse(text));
-  } catch {
-    // Not JSON.
-    return undefined;
-  }
-}
+export const parseError = (text: string): AppError | undefined => appErrorFrom(parseJson(text));
 
 function failed(why: string, directory: string): AppError {
   const tail = logTail(directory);
