@@ -71,8 +71,7 @@ export async function run(asked: RunRequest, ready = (): void => {}): Promise<nu
     closeSync(netns.fd);
     [...container.notes, ...notes].forEach(tell);
     ready();
-    stopListening();
-    forwardSignals((signal) => container.signal(signal));
+    forwardSignals((signal) => container.signal(signal), stopListening);
     container.start();
     const status = await container.ended;
     if (isForeground) takeTerminal();

@@ -36,12 +36,17 @@ const FORWARDED: readonly NodeJS.Signals[] = [
 /** What a terminal sends to everybody in its foreground, the command included. */
 const FROM_TERMINAL: readonly NodeJS.Signals[] = ["SIGINT", "SIGQUIT"];
 
-/** Passes the signals that we get on to a command. */
-export function forwardSignals(send: (name: NodeJS.Signals) => void): void {
+/**
+ * Passes the signals that we get on to a command.
+ * @param stopListening what `endOnSignals` gave: called here, because Node.js loses a signal that has come already when
+ * nobody listens for a moment
+ */
+export function forwardSignals(send: (name: NodeJS.Signals) => void, stopListening: () => void): void {
   for (const name of FORWARDED) process.on(name, () => send(name));
   for (const name of FROM_TERMINAL) {
     process.on(name, () => {
       if (!inForeground()) send(name);
     });
   }
+  stopListening();
 }
