@@ -71,7 +71,8 @@ export async function run(asked: RunRequest, ready = (): void => {}): Promise<nu
     closeSync(netns.fd);
     [...container.notes, ...notes].forEach(tell);
     ready();
-    forwardSignals((signal) => container.signal(signal), stopListening);
+    stopListening();
+    forwardSignals((signal) => container.signal(signal));
     container.start();
     const status = await container.ended;
     if (isForeground) takeTerminal();

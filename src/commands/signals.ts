@@ -10,7 +10,7 @@ const statusOf = (signal: NodeJS.Signals): number => 128 + constants.signals[sig
 
 /**
  * Until the returned function is called, a signal that asks us to end undoes what was made and ends with
- * 128 + signal, or what `endStatus` says.
+ * 128 + signal, or what `endStatus` says. From then on it is too late for one: what is done will be told.
  */
 export function endOnSignals(cleanup: Cleanup, endStatus = statusOf): () => void {
   const end = (signal: NodeJS.Signals): void => {
@@ -21,7 +21,8 @@ export function endOnSignals(cleanup: Cleanup, endStatus = statusOf): () => void
   };
   for (const name of ENDING) process.on(name, end);
   return () => {
-    for (const name of ENDING) process.off(name, end);
+    // Without a listener for a moment, Node.js would lose a signal that has come already.
+    for (const name of ENDING) process.on(name, () => {}).off(name, end);
   };
 }
 
@@ -36,17 +37,12 @@ const FORWARDED: readonly NodeJS.Signals[] = [
 /** What a terminal sends to everybody in its foreground, the command included. */
 const FROM_TERMINAL: readonly NodeJS.Signals[] = ["SIGINT", "SIGQUIT"];
 
-/**
- * Passes the signals that we get on to a command.
- * @param stopListening what `endOnSignals` gave: called here, because Node.js loses a signal that has come already when
- * nobody listens for a moment
- */
-export function forwardSignals(send: (name: NodeJS.Signals) => void, stopListening: () => void): void {
+/** Passes the signals that we get on to a command. */
+export function forwardSignals(send: (name: NodeJS.Signals) => void): void {
   for (const name of FORWARDED) process.on(name, () => send(name));
   for (const name of FROM_TERMINAL) {
     process.on(name, () => {
       if (!inForeground()) send(name);
     });
   }
-  stopListening();
 }

@@ -6,6 +6,7 @@ process.stdin.resume().on("end", () => process.exit(0));
 const stopListening = endOnSignals(new Cleanup());
 setImmediate(() => {
   process.kill(process.pid, "SIGTERM");
-  forwardSignals((signal) => console.log(signal), stopListening);
+  stopListening();
+  forwardSignals((signal) => console.log(signal));
   setTimeout(() => console.log("lost"), 1000);
 });
