@@ -4,10 +4,15 @@
  * what arrives is treated as hostile: bounded, and never more than an error answer.
  */
 import { statSync } from "node:fs";
-import { createServer, type Server, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { AppError } from "../base/errors.ts";
 import { validateControl } from "../config/generated/control.ts";
+import { EPOLLET, EPOLLIN } from "../ffi/constants.ts";
+import { check } from "../ffi/errno.ts";
+import { close } from "../ffi/libc.ts";
+import type { Epoll } from "../kernel/epoll.ts";
 import { peerOf } from "../kernel/socket.ts";
+import { acceptUnix } from "../kernel/unix-socket.ts";
 import { isInInitialUserNamespace, overflowUid } from "../kernel/user-namespace.ts";
 import { type ControlSocket, removeControlSocket } from "./control-socket.ts";
 
@@ -42,48 +47,58 @@ const validate: { (request: unknown): boolean; errors?: readonly SchemaError[] |
 const isRequest = (request: unknown): request is Request => validate(request);
 
 export class ControlServer {
-  private readonly server: Server;
+  private readonly socket: ControlSocket;
   /** When each asked or was answered last, by performance.now(). */
   private readonly clients = new Map<Socket, number>();
   private readonly handlers: ControlHandlers;
   private readonly pause: () => Promise<void>;
   private readonly idleMs: number;
-  private socket: ControlSocket | undefined;
+  private isOpen = true;
 
   /**
+   * @param socket belongs to us from now on
    * @param pause lets packets have a turn between requests
    * @param idleMs how long a client may ask nothing when another one wants its place
    */
-  constructor(handlers: ControlHandlers, pause: () => Promise<void>, idleMs = IDLE_MS) {
+  constructor(
+    socket: ControlSocket,
+    handlers: ControlHandlers,
+    pause: () => Promise<void>,
+    idleMs = IDLE_MS,
+  ) {
+    this.socket = socket;
     this.handlers = handlers;
     this.pause = pause;
     this.idleMs = idleMs;
-    // The end of a client's requests is not the end of its answers.
-    this.server = createServer({ allowHalfOpen: true }, (client) => this.accept(client));
   }
 
-  /** Starts to answer on a socket, which belongs to us from now on. Rejects when that fails. */
-  listen(socket: ControlSocket): Promise<void> {
-    this.socket = socket;
-    return new Promise((resolve, reject) => {
-      this.server.once("error", reject);
-      this.server.listen({ fd: socket.fd }, () => {
-        this.server.off("error", reject);
-        // A failing accept (no descriptors left) must not end the engine.
-        this.server.on("error", () => {});
-        resolve();
-      });
-    });
+  /** Has `epoll` tell of clients, for whom `accept` is to be called. Throws SysError. */
+  register(epoll: Epoll, kind: number): void {
+    // By the edge: a client that no descriptor was left for must not keep us awake.
+    check(epoll.add(this.socket.fd, EPOLLIN | EPOLLET, kind, 0), "epoll_ctl", "control socket");
+  }
+
+  /** Takes the clients that wait. Those that cannot be had, because no descriptors are left, wait for the next one. */
+  async accept(): Promise<void> {
+    // What Node.js has for sockets takes time and memory, which an engine that is never asked can do without.
+    const { Socket: Client } = await import("node:net");
+    while (this.isOpen) {
+      const fd = acceptUnix(this.socket.fd);
+      if (fd < 0) return;
+      // The end of a client's requests is not the end of its answers.
+      this.serve(new Client({ fd, readable: true, writable: true, allowHalfOpen: true }), peerOf(fd).uid);
+    }
   }
 
   /** Stops listening, removes the socket file, and closes clients once their answers are written. */
   close(): void {
-    this.server.close();
-    if (this.socket !== undefined) removeControlSocket(this.socket);
+    this.isOpen = false;
+    close(this.socket.fd);
+    removeControlSocket(this.socket);
     for (const client of this.clients.keys()) client.destroySoon();
   }
 
-  private accept(client: Socket): void {
+  private serve(client: Socket, uid: number): void {
     client.on("error", () => client.destroy());
     if (this.clients.size >= CLIENTS_MAX && !this.evict()) {
       client.destroy();
@@ -91,7 +106,7 @@ export class ControlServer {
     }
     this.clients.set(client, performance.now());
     client.on("close", () => this.clients.delete(client));
-    if (!this.mayAsk(callerOf(client))) {
+    if (!this.mayAsk(uid)) {
       this.refuse(client, "forbidden", "only the owner of this engine and root may ask it");
       return;
     }
@@ -128,7 +143,7 @@ export class ControlServer {
    * lets in nobody else, it is root.
    */
   private mayAsk(uid: number): boolean {
-    const { allowed, path } = this.socket!;
+    const { allowed, path } = this.socket;
     if (allowed.has(uid)) return true;
     if (isInInitialUserNamespace() || uid !== overflowUid()) return false;
     const stat = statSync(path, { throwIfNoEntry: false });
@@ -168,13 +183,6 @@ export class ControlServer {
       return failure("failed", error instanceof Error ? error.message : String(error));
     }
   }
-}
-
-/** Node.js does not tell the uid of a peer, nor the descriptor in any documented way. */
-function callerOf(client: Socket): number {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a field that Node.js has had from the start
-  const { _handle: handle } = client as unknown as { _handle: { fd: number } | null };
-  return handle === null ? -1 : peerOf(handle.fd).uid;
 }
 
 /** Resolves when everything written has been taken, or never will be. */

@@ -8,6 +8,7 @@ import { Listeners } from "../forward/listeners.ts";
 import type { PortPolicy } from "../forward/port-rule.ts";
 import { Epoll } from "../kernel/epoll.ts";
 import { descriptorLimit } from "../kernel/process.ts";
+import { randomWords } from "../ffi/memory.ts";
 import type { Log } from "../log/logger.ts";
 import type { Net } from "../proto/net.ts";
 import { Stack } from "../proto/stack.ts";
@@ -124,5 +125,3 @@ const portPolicy = ({ splice, spliceOnly, hostLoopbackToContainer }: PortOptions
   spliceOnly,
   hostLoopbackToContainer: hostLoopbackToContainer || spliceOnly,
 });
-
-const randomWords = (count: number): Uint32Array => crypto.getRandomValues(new Uint32Array(count));

@@ -23,6 +23,7 @@ export const EventKind = {
   Listener: 4,
   Timer: 5,
   Statistics: 6,
+  Control: 7,
 } as const;
 
 /** What the engine does with events that are not the stack's. */
@@ -33,6 +34,8 @@ export interface LoopHandlers {
   timer(index: number): void;
   /** For events of kind Statistics. */
   statistics(): void;
+  /** For events of kind Control; Node has its turn afterwards. */
+  control(): void;
   /** The TAP cannot be read any more. @param errno positive */
   tapLost(errno: number): void;
 }
@@ -130,7 +133,10 @@ export class Loop {
       else if (kind === EventKind.Listener) stack.listenerEvent(epoll.indexOf(i), epoll.eventsOf(i));
       else if (kind === EventKind.Timer) this.#handlers.timer(epoll.indexOf(i));
       else if (kind === EventKind.Statistics) this.#handlers.statistics();
-      else this.#handlers.watch();
+      else if (kind === EventKind.Control) {
+        this.#handlers.control();
+        node = true;
+      } else this.#handlers.watch();
     }
     stack.service();
     if (this.#egress?.isOpen === true && !tap) this.#egress.isIdle = true;

@@ -77,6 +77,20 @@ export function ioctl(fd: number, request: number, argument: number): number {
   return result < 0 ? -errno[0] : result;
 }
 
+const cExit = declare("void _exit(int status)");
+/** _exit(2): ends the process at once, without what Node.js does at its end. */
+export function exitNow(status: number): never {
+  cExit(status);
+  throw new Error("unreachable");
+}
+
+const cGetrandom = declare("intptr_t getrandom(uintptr_t buffer, size_t length, unsigned int flags)");
+/** getrandom(2) from the kernel's usual source, for at most 256 bytes, which then come all. */
+export function getrandom(buffer: number, length: number): number {
+  const result = cGetrandom(buffer, length, 0);
+  return result < 0 ? -errno[0] : result;
+}
+
 const cMmap = declare(
   "intptr_t mmap(uintptr_t hint, size_t length, int prot, int flags, int fd, int64_t at)",
 );

@@ -22,9 +22,10 @@ export const declare = (prototype: string): CFunction => self.func(prototype);
 /** Native memory as an ArrayBuffer. It must stay mapped as long as the buffer is used. */
 export const viewMemory = (address: number, length: number): ArrayBuffer => view(BigInt(address), length);
 
-const errnoLocation = declare("uintptr_t __errno_location()");
+/** Where `errno` is. */
+export const errnoAddress: number = declare("uintptr_t __errno_location()")();
 /**
  * `errno` of the thread that loaded this module, in its only element. Read it in the function that made the
  * call, with nothing between: anything else may make a system call of its own.
  */
-export const errno: Int32Array = new Int32Array(viewMemory(errnoLocation(), 4));
+export const errno: Int32Array = new Int32Array(viewMemory(errnoAddress, 4));

@@ -12,8 +12,8 @@ import {
   PROT_WRITE,
 } from "./constants.ts";
 import { check } from "./errno.ts";
-import { mmap } from "./libc.ts";
-import { viewMemory } from "./library.ts";
+import { getrandom, mmap } from "./libc.ts";
+import { errno, errnoAddress, viewMemory } from "./library.ts";
 
 const PAGE = 4096;
 
@@ -27,7 +27,13 @@ const HIGHEST = 0x8000_0000;
 const STEP = 16 << 20;
 /** Pages among which the first one is chosen, so that nobody knows addresses in advance. */
 const RANDOM_PAGES = 0x1_0000;
-let next = LOWEST + PAGE * (crypto.getRandomValues(new Uint32Array(1))[0] % RANDOM_PAGES);
+let next = LOWEST + PAGE * (randomWord() % RANDOM_PAGES);
+
+/** There is no memory of ours yet, but that of errno, which nobody looks at now. */
+function randomWord(): number {
+  check(getrandom(errnoAddress, errno.byteLength), "getrandom");
+  return errno[0] >>> 0;
+}
 
 /**
  * A new zeroed, page-aligned block of at least `length` bytes, rounded up to pages. It lives as long as the
@@ -53,6 +59,12 @@ function map(size: number): number {
 
 /** One page for the arguments of calls that are rare. Valid until the next call that uses it. */
 export const scratch: Arena = allocate(PAGE);
+
+/** Unsigned 32-bit numbers that nobody can guess; at most 64. Throws SysError. */
+export function randomWords(count: number): Uint32Array {
+  check(getrandom(scratch.address, 4 * count), "getrandom");
+  return new Uint32Array(scratch.bytes.buffer, 0, count).slice();
+}
 
 /** Writes an address, size or other unsigned integer below 2^53 as a native 64-bit word. */
 export function setWord(view: DataView, at: number, value: number): void {

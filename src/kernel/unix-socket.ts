@@ -9,6 +9,9 @@ import { sockaddrUn } from "../ffi/structs.ts";
 /** Clients that may wait; what Node.js takes too. */
 const BACKLOG = 511;
 
+/** Takes a connection from a socket that listens: its descriptor, or -errno. */
+export const acceptUnix = (fd: number): number => libc.accept4(fd, 0, 0, c.SOCK_NONBLOCK | c.SOCK_CLOEXEC);
+
 /** A socket that listens at a path, which must not exist and has 107 bytes at most. Throws SysError. */
 export function listenUnix(path: string): number {
   const fd = check(libc.socket(c.AF_UNIX, c.SOCK_STREAM | c.SOCK_NONBLOCK | c.SOCK_CLOEXEC, 0), "socket");
