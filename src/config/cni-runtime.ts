@@ -16,10 +16,12 @@ export interface CniArguments {
   mac?: string;
 }
 
+/** What the runtime has filled in for a capability, in whatever form; undefined for no such key. Throws ConfigError. */
+export const filledIn = ({ runtimeConfig }: CniConfig, name: string): Placed | undefined =>
+  keysOf({ pointer: "/runtimeConfig", value: runtimeConfig }).get(name.toLowerCase());
+
 /** What the runtime has filled in for a capability; undefined for nothing. Throws ConfigError. */
-export function capability({ runtimeConfig }: CniConfig, name: string): Placed | undefined {
-  return given(keysOf({ pointer: "/runtimeConfig", value: runtimeConfig }).get(name.toLowerCase()));
-}
+const capability = (config: CniConfig, name: string): Placed | undefined => given(filledIn(config, name));
 
 const given = (placed: Placed | undefined): Placed | undefined =>
   placed === undefined || isEmpty(placed.value) ? undefined : placed;

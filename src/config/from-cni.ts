@@ -2,7 +2,7 @@
 import { inPrefix, parseIp, parsePrefix } from "../base/address.ts";
 import { ipamType, isEmpty, type CniConfig } from "./cni-config.ts";
 import { rulesFromMappings, rulesFromSpecs } from "./cni-ports.ts";
-import { askedAddresses, askedBandwidth, askedMac, capability, type CniArguments } from "./cni-runtime.ts";
+import { askedAddresses, askedBandwidth, askedMac, filledIn, type CniArguments } from "./cni-runtime.ts";
 import { read, readList } from "./cni-values.ts";
 import { ConfigError } from "./config-error.ts";
 import {
@@ -151,7 +151,7 @@ function portOptions(config: CniConfig, ephemeral: PortRange): PortOptions {
   if (hostLoopbackToContainer && !splice) {
     throw new ConfigError("/hostLoopbackToContainer", "must not be true when /splice is false");
   }
-  const mappings = capability(config, "portMappings");
+  const mappings = filledIn(config, "portMappings");
   const published = mappings === undefined ? [] : rulesFromMappings(mappings);
   const rules = [...rulesFromSpecs(config, ephemeral), ...published];
   return { ...DEFAULT_PORTS, rules, splice, hostLoopbackToContainer, freebind };

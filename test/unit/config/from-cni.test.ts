@@ -278,7 +278,8 @@ test("options of the engine's process", () => {
 });
 
 test.each([
-  [{ portMappings: {} }, []],
+  [{ portMappings: null }, []],
+  [{ portMappings: [] }, []],
   [{ portMappings: [{ hostPort: 0, containerPort: 80 }] }, []],
   [
     { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: "tcp" }] },
@@ -298,6 +299,7 @@ test.each([
 
 test.each([
   [{ portMappings: "80" }, "/runtimeConfig/portMappings must be a list"],
+  [{ portMappings: {} }, "/runtimeConfig/portMappings must be a list"],
   [{ portMappings: [80] }, "/runtimeConfig/portMappings/0 must be an object"],
   [
     { portMappings: [{ hostPort: 70_000 }] },
