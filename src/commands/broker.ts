@@ -2,7 +2,7 @@
 import { chmodSync, rmSync } from "node:fs";
 import { createConnection, type ListenOptions } from "node:net";
 import { AppError, errorCode } from "../base/errors.ts";
-import { type ParsedArguments, usage } from "../config/command-line.ts";
+import { type ParsedArguments, takeNoArguments, usage } from "../config/command-line.ts";
 import { keepDescriptorsFromPrograms } from "../kernel/close-on-exec.ts";
 import { brokerSocket } from "../runtime/broker.ts";
 import { createBroker } from "../runtime/broker-server.ts";
@@ -12,7 +12,7 @@ import { tell } from "./output.ts";
 
 /** Ends with a signal. Throws USAGE, BUSY or STATE_DIR. */
 export async function broker({ rest }: ParsedArguments): Promise<number> {
-  if (rest.length > 0) throw usage(`broker takes no arguments, not ${rest.join(" ")}`);
+  takeNoArguments("broker", rest);
   if (hasSysAdmin()) {
     throw usage("the broker is for users without privilege; plugins that root calls are outside already");
   }

@@ -1,12 +1,12 @@
 /** `bucatini doctor`: whether containers can be connected on this machine, and who would find us. */
-import { type ParsedArguments, usage } from "../config/command-line.ts";
+import { type ParsedArguments, takeNoArguments } from "../config/command-line.ts";
 import { callerFindings } from "../runtime/caller-findings.ts";
 import { machineFindings } from "../runtime/machine-findings.ts";
 import { print, table } from "./output.ts";
 
 /** Gives the exit status: 1 when containers cannot be connected. Throws USAGE. */
 export async function doctor({ values, rest }: ParsedArguments): Promise<number> {
-  if (rest.length > 0) throw usage(`doctor takes no arguments, not ${rest.join(" ")}`);
+  takeNoArguments("doctor", rest);
   const findings = [...machineFindings(), ...(await callerFindings(process.env))];
   const usable = findings.every(({ level }) => level !== "problem");
   if (values.has("json")) print(JSON.stringify({ usable, findings }, null, 2));

@@ -7,17 +7,19 @@ import type { Command } from "./table.ts";
 export function help(name: string | undefined, commands: readonly Command[]): number {
   if (name === undefined) {
     print("bucatini: networks for containers, without privilege\n");
-    print(table(commands.map((each) => [`  ${each.name} ${each.synopsis}`.trimEnd(), each.help])));
+    print(table(commands.map((each) => [`  ${invocation(each)}`, each.help])));
     print('\n"bucatini help COMMAND" shows the options of a command.');
     return 0;
   }
   const command = commands.find((each) => each.name === name);
   if (command === undefined) throw usage(`there is no command ${name}`);
-  print(`bucatini ${command.name} ${command.synopsis}\n\n${command.help}`);
+  print(`bucatini ${invocation(command)}\n\n${command.help}`);
   if (command.options.length > 0) print(`\n${table(command.options.map(optionRow))}`);
   if (command.options.some(({ value }) => value === "SPEC")) print(`\n${PORT_SPEC}`);
   return 0;
 }
+
+const invocation = ({ name, synopsis }: Command): string => `${name} ${synopsis}`.trimEnd();
 
 /** See "Ports" in README.md. */
 const PORT_SPEC = `SPEC is one of these, or several with commas between; README.md, "Ports", has all of it:

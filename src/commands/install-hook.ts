@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { AppError, errorCode } from "../base/errors.ts";
-import { type ParsedArguments, usage } from "../config/command-line.ts";
+import { type ParsedArguments, takeNoArguments, usage } from "../config/command-line.ts";
 import { CDI_DEVICE, cdiSpecification, hookDescription, type HookCondition } from "../oci/registration.ts";
 import { installedHook } from "../runtime/installation.ts";
 import { print } from "./output.ts";
@@ -21,7 +21,7 @@ interface Registration {
 
 /** Gives the exit status. Throws USAGE or FILE. */
 export function installHook({ values, rest }: ParsedArguments): number {
-  if (rest.length > 0) throw usage(`install-hook takes no arguments, not ${rest.join(" ")}`);
+  takeNoArguments("install-hook", rest);
   const dir = values.get("dir")?.at(-1);
   const condition = hookCondition(values);
   const { directory, file, document, next } = values.has("cdi") ? cdi(dir) : hooksD(dir, condition);

@@ -1,10 +1,10 @@
 /** `bucatini list`: the running engines of this user. */
-import { type ParsedArguments, usage } from "../config/command-line.ts";
+import { type ParsedArguments, takeNoArguments } from "../config/command-line.ts";
 import { listEngines, type EngineTarget } from "../runtime/state-directory.ts";
 import { print, table } from "./output.ts";
 
 export function list({ values, rest }: ParsedArguments): number {
-  if (rest.length > 0) throw usage(`list takes no arguments, not ${rest.join(" ")}`);
+  takeNoArguments("list", rest);
   const states = listEngines().map(({ state, directory }) => ({ ...state, directory }));
   if (values.has("json")) {
     print(JSON.stringify(states, null, 2));

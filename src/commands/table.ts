@@ -2,7 +2,7 @@
  * The commands by name. What a command does is loaded only after its arguments have been understood, so that
  * help, version and a mistyped option do not wait for the native module.
  */
-import type { OptionSpec, ParsedArguments } from "../config/command-line.ts";
+import { type OptionSpec, type ParsedArguments, takeNoArguments } from "../config/command-line.ts";
 import { VERSION } from "../config/generated/version.ts";
 import { LOG_LEVELS } from "../config/options.ts";
 import {
@@ -130,7 +130,8 @@ export const COMMANDS: readonly Command[] = [
     synopsis: "",
     help: "the version",
     options: [],
-    start: async () => {
+    start: async ({ rest }) => {
+      takeNoArguments("version", rest);
       print(`bucatini ${VERSION}`);
       return 0;
     },

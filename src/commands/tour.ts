@@ -8,7 +8,7 @@ import { createSocket, type Socket } from "node:dgram";
 import { resolve4 } from "node:dns/promises";
 import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
-import type { ParsedArguments } from "../config/command-line.ts";
+import { type ParsedArguments, takeNoArguments } from "../config/command-line.ts";
 import { installedFile } from "../runtime/installation.ts";
 import { checkTun } from "../runtime/check-tun.ts";
 import { print } from "./output.ts";
@@ -32,7 +32,8 @@ export interface TourPlan {
   ping: { address: string } | { whyNot: string };
 }
 
-export async function tour({ values }: ParsedArguments): Promise<number> {
+export async function tour({ values, rest }: ParsedArguments): Promise<number> {
+  takeNoArguments("tour", rest);
   checkTun();
   print("A new container, connected by bucatini without privilege:");
   const content = randomBytes(1024 * 1024);

@@ -83,10 +83,17 @@ function suggestion(word: string, specs: readonly OptionSpec[]): string {
 export class UsageError extends AppError {
   /** The message without that. */
   readonly what: string;
-  constructor(what: string) {
-    super("USAGE", `${what} (see "bucatini help" for what is understood)`);
+  /** @param command whose line it is, where that is known */
+  constructor(what: string, command?: string) {
+    const help = command === undefined ? "bucatini help" : `bucatini help ${command}`;
+    super("USAGE", `${what} (see "${help}" for what is understood)`);
     this.what = what;
   }
 }
 
 export const usage = (what: string): AppError => new UsageError(what);
+
+/** For commands that have options only. Throws USAGE. */
+export function takeNoArguments(command: string, rest: readonly string[]): void {
+  if (rest.length > 0) throw usage(`${command} takes no arguments, not ${rest.join(" ")}`);
+}

@@ -24,6 +24,17 @@ const USERS = [
   { who: "root", where: (net: Network) => net.outside },
 ];
 
+test("help describes every command, and itself", async () => {
+  const output = await script(
+    (net) => net.user,
+    `$B help
+    for C in $($B help | sed -n 's/^  \\([a-z-]*\\).*/\\1/p'); do $B help $C; done`,
+  );
+  expect(output).toMatch(/^bucatini broker$/m);
+  expect(output).toMatch(/^bucatini tour$/m);
+  expect(output).not.toMatch(/ $/m);
+}, 60_000);
+
 describe.each(USERS)("as $who", ({ where }) => {
   test("attach prints an identifier that list, status and detach take", async () => {
     const output = await script(

@@ -30,7 +30,14 @@ const MISTAKES: { what: string; code: ErrorCode; as: "user" | "outside"; script:
     code: "USAGE",
     as: "user",
     script: "$B run --fly -- true",
-    says: /unknown option --fly/,
+    says: /unknown option --fly \(see "bucatini help run" for what is understood\)/,
+  },
+  {
+    what: "an argument that nobody wants",
+    code: "USAGE",
+    as: "user",
+    script: "$B tour extra",
+    says: /tour takes no arguments, not extra \(see "bucatini help tour"/,
   },
   {
     what: "both families off",
