@@ -58,8 +58,8 @@ async function connectAnyhow(
   root: string | undefined,
 ): Promise<void> {
   const attempt = (more: Partial<AttachRequest>): Promise<void> =>
-    connect({ ...asked, ...more, outside: { ports: true } }, forwardingResolvers(asked.network), () => {
-      if (root !== undefined) writeResolvConfBelow(root, listedResolvers(asked.network));
+    connect({ ...asked, ...more, outside: { ports: true } }, forwardingResolvers(asked.network), async () => {
+      if (root !== undefined) await writeResolvConfBelow(root, listedResolvers(asked.network));
     });
   try {
     await attempt({});

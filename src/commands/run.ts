@@ -49,7 +49,7 @@ export async function run(asked: RunRequest, ready = (): void => {}): Promise<nu
     const resolvers = asked.ownResolvConf ? forwardingResolvers(network) : givenResolvers(network);
     const resolvConf =
       asked.ownResolvConf && resolvers.length > 0 ? join(engine.directory, "resolv.conf") : "";
-    if (resolvConf !== "") writeResolvConf(resolvConf, listedResolvers(network));
+    if (resolvConf !== "") await writeResolvConf(resolvConf, listedResolvers(network));
     const container = await createContainer({ command, resolvConf, hostname, namespaces });
     cleanup.add("end the namespaces", () => container.kill());
     const netns = openProcessTarget(container.pid);

@@ -1,5 +1,6 @@
 /** The host's resolv.conf, and the one for a container. */
-import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
+import { chmod, writeFile } from "node:fs/promises";
 import { errorCode } from "../base/errors.ts";
 import { formatResolvConf, parseResolvConf, type ResolvConf } from "../config/resolv-conf.ts";
 
@@ -18,8 +19,8 @@ export function readResolvConf(path = "/etc/resolv.conf"): ResolvConf {
  * Writes a new resolv.conf with these resolvers and the host's search list; everybody inside may read it. Throws what
  * node:fs throws.
  */
-export function writeResolvConf(path: string, nameservers: readonly string[]): void {
-  writeFileSync(path, formatResolvConf(readResolvConf(), nameservers), { flag: "wx" });
+export async function writeResolvConf(path: string, nameservers: readonly string[]): Promise<void> {
+  await writeFile(path, formatResolvConf(readResolvConf(), nameservers), { flag: "wx" });
   // Whatever the umask of our caller is.
-  chmodSync(path, 0o644);
+  await chmod(path, 0o644);
 }

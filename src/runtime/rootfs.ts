@@ -1,15 +1,10 @@
-/** Writing into the root file system of a container whose program does not run yet. */
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from "node:fs";
+/**
+ * Writing into the root file system of a container whose program does not run yet. It belongs to whoever made the image,
+ * so files are written asynchronously: Node's other threads still have the capabilities that this one has given up when
+ * it has started an engine.
+ */
+import { constants, statSync } from "node:fs";
+import { type FileHandle, mkdir, open, realpath, rename, rm } from "node:fs/promises";
 import { AppError, errorCode } from "../base/errors.ts";
 import { writeResolvConf } from "./resolv-conf.ts";
 
@@ -18,13 +13,13 @@ const TEMPORARY = ".resolv.conf.bucatini";
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
 /** Replaces etc/resolv.conf below `root`, a directory outside. Throws FILE. */
-export function writeResolvConfBelow(root: string, nameservers: readonly string[]): void {
+export async function writeResolvConfBelow(root: string, nameservers: readonly string[]): Promise<void> {
   try {
-    const rootFd = openSync(realpathSync(root), DIRECTORY);
+    const directory = await open(await realpath(root), DIRECTORY);
     try {
-      replaceIn(openEtc(rootFd), nameservers);
+      await replaceIn(await openEtc(directory), nameservers);
     } finally {
-      closeSync(rootFd);
+      await directory.close();
     }
   } catch (cause) {
     throw new AppError(
@@ -40,27 +35,27 @@ const whyNot = (error: unknown): string => {
   return code === "ENOTDIR" || code === "ELOOP" ? "etc is no directory" : code;
 };
 
-function openEtc(rootFd: number): number {
-  const path = `/proc/self/fd/${rootFd}/etc`;
+async function openEtc(root: FileHandle): Promise<FileHandle> {
+  const path = `/proc/self/fd/${root.fd}/etc`;
   try {
-    mkdirSync(path, { mode: 0o755 });
+    await mkdir(path, { mode: 0o755 });
   } catch (error) {
     if (errorCode(error) !== "EEXIST") throw error;
   }
-  return openSync(path, DIRECTORY);
+  return open(path, DIRECTORY);
 }
 
 /** Closes `etc`. */
-function replaceIn(etc: number, nameservers: readonly string[]): void {
+async function replaceIn(etc: FileHandle, nameservers: readonly string[]): Promise<void> {
   try {
-    const [own, hosts] = [fstatSync(etc), statSync("/etc")];
+    const [own, hosts] = [await etc.stat(), statSync("/etc")];
     if (own.dev === hosts.dev && own.ino === hosts.ino) throw new Error("that is the host's");
-    const [temporary, path] = [TEMPORARY, "resolv.conf"].map((name) => `/proc/self/fd/${etc}/${name}`);
-    rmSync(temporary, { force: true });
-    writeResolvConf(temporary, nameservers);
+    const [temporary, path] = [TEMPORARY, "resolv.conf"].map((name) => `/proc/self/fd/${etc.fd}/${name}`);
+    await rm(temporary, { force: true });
+    await writeResolvConf(temporary, nameservers);
     // What is there, a link too, is replaced.
-    renameSync(temporary, path);
+    await rename(temporary, path);
   } finally {
-    closeSync(etc);
+    await etc.close();
   }
 }

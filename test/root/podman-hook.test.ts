@@ -34,6 +34,15 @@ describe.each([4, 5] as const)("Podman %s", (version) => {
     expect(output).toContain("192.0.2.7");
   }, 60_000);
 
+  test("a resolv.conf is written where the image's etc belongs to another user", async () => {
+    const output = await podman().run(
+      `podman run --rm ${NETWORK} --annotation org.bucatini.resolv-conf=true box \
+        sh -c 'ls -ldn /etc; nslookup www.test'`,
+    );
+    expect(output).toMatch(new RegExp(` ${stage().uid} +${stage().gid} .* /etc$`, "m"));
+    expect(output).toContain("192.0.2.7");
+  }, 60_000);
+
   const askBoth = async (): Promise<void> => {
     for (const { outside, peer } of FAMILIES) {
       expect(await askAddress(podman().net.peer, "tcp", outside, 8080)).toBe(`tcp ${peer}`);

@@ -24,7 +24,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(top, { recursive: true }));
 
-const write = (): void => writeResolvConfBelow(root, ["169.254.1.1"]);
+const write = (): Promise<void> => writeResolvConfBelow(root, ["169.254.1.1"]);
 const expectWritten = (): void => {
   const path = join(root, "etc/resolv.conf");
   expect(lstatSync(path).isFile()).toBe(true);
@@ -33,40 +33,40 @@ const expectWritten = (): void => {
   expect(readdirSync(join(root, "etc"))).toEqual(["resolv.conf"]);
 };
 
-test("the file is made, with its directory, whatever the umask", () => {
+test("the file is made, with its directory, whatever the umask", async () => {
   const before = process.umask(0o077);
   try {
-    write();
+    await write();
   } finally {
     process.umask(before);
   }
   expectWritten();
-  write();
+  await write();
   expect(readdirSync(join(root, "etc"))).toEqual(["resolv.conf"]);
 });
 
-test("links in the image are replaced or refused, and never followed", () => {
+test("links in the image are replaced or refused, and never followed", async () => {
   const outside = join(top, "outside");
   writeFileSync(outside, "host");
   mkdirSync(join(root, "etc"));
   symlinkSync("../../outside", join(root, "etc/resolv.conf"));
   symlinkSync(outside, join(root, "etc/.resolv.conf.bucatini"));
-  write();
+  await write();
   expectWritten();
   expect(readFileSync(outside, "utf8")).toBe("host");
 
   rmSync(join(root, "etc"), { recursive: true });
   mkdirSync(join(top, "hosts-etc"));
   symlinkSync(join(top, "hosts-etc"), join(root, "etc"));
-  expect(write).toThrow(
+  await expect(write()).rejects.toThrow(
     `cannot write etc/resolv.conf below ${root}: etc is no directory; mount a resolv.conf`,
   );
   expect(readdirSync(join(top, "hosts-etc"))).toEqual([]);
 });
 
-test("a root file system that is the host's is left alone", () => {
+test("a root file system that is the host's is left alone", async () => {
   const before = existsSync("/etc/resolv.conf") ? statSync("/etc/resolv.conf").ino : undefined;
-  expect(() => writeResolvConfBelow("/", ["169.254.1.1"])).toThrow("that is the host's");
+  await expect(writeResolvConfBelow("/", ["169.254.1.1"])).rejects.toThrow("that is the host's");
   expect(existsSync("/etc/resolv.conf") ? statSync("/etc/resolv.conf").ino : undefined).toBe(before);
   expect(readdirSync("/etc").filter((name) => name.includes("bucatini"))).toEqual([]);
 });
