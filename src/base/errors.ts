@@ -19,6 +19,7 @@ export const EXIT_CODES = {
   PORT_FORBIDDEN: 15,
   PORT_LIMIT: 16,
   FILE: 17,
+  NOT_EXECUTABLE: 126,
   NO_COMMAND: 127,
 } as const;
 export type ErrorCode = keyof typeof EXIT_CODES;

@@ -15,7 +15,7 @@ import { handedInSockets } from "../runtime/handed-in.ts";
 import { claimAfterLeaving } from "../runtime/leaving-engines.ts";
 import { removeStateDirectory, type FoundEngine } from "../runtime/state-directory.ts";
 import { openProcessTarget } from "../runtime/target.ts";
-import { findProgram } from "../runtime/tools.ts";
+import { findCommand } from "../runtime/tools.ts";
 import { checkTun } from "../runtime/check-tun.ts";
 import type { RunRequest } from "./options.ts";
 import { tell } from "./output.ts";
@@ -30,13 +30,7 @@ const ENGINE_END_MS = 1000;
  */
 export async function run(asked: RunRequest, ready = (): void => {}): Promise<number> {
   const { network, process: processOptions, name, command, hostname, namespaces } = asked;
-  if (findProgram(command[0], process.env["PATH"]) === undefined) {
-    const why =
-      command[0].includes("/") && existsSync(command[0])
-        ? 'it is no program that you may execute; see "chmod +x"'
-        : "there is no such program; check the name and PATH";
-    throw new AppError("NO_COMMAND", `cannot run ${command[0]}: ${why}`);
-  }
+  checkCommand(command[0], process.env["PATH"]);
   if (!network.ports.spliceOnly) checkTun();
   const isForeground = inForeground();
   keepDescriptorsFromPrograms();
@@ -83,4 +77,14 @@ export async function run(asked: RunRequest, ready = (): void => {}): Promise<nu
     await cleanup.run();
     throw error;
   }
+}
+
+/** Throws NO_COMMAND or NOT_EXECUTABLE. */
+function checkCommand(name: string, path: string | undefined): void {
+  if (findCommand(name, path) !== undefined) return;
+  if (name.includes("/") && existsSync(name)) {
+    const why = 'it is no program that you may execute; see "chmod +x"';
+    throw new AppError("NOT_EXECUTABLE", `cannot run ${name}: ${why}`);
+  }
+  throw new AppError("NO_COMMAND", `cannot run ${name}: there is no such program; check the name and PATH`);
 }

@@ -23,6 +23,7 @@ import {
   hostPrefix,
   interfaceMac,
   interfaceName,
+  newInterfaceName,
   isOfDisabledFamily,
   lastOfEachFamily,
   ValueError,
@@ -117,7 +118,7 @@ export function networkOptions(parsed: ParsedArguments, ephemeral: PortRange): N
   if (dnsForward !== undefined) options.dnsForward = dnsForward;
   set(options, "mtu", last("mtu"), mtuNumber);
   set(options, "mac", last("mac"), (text) => readValue("mac", text, interfaceMac));
-  set(options, "interfaceName", last("ifname"), (text) => readValue("ifname", text, interfaceName));
+  set(options, "interfaceName", last("ifname"), (text) => readValue("ifname", text, newInterfaceName));
   set(options, "template", last("interface"), (text) => readValue("interface", text, interfaceName));
   for (const family of [4, 6] as const) {
     const name = values.has(`outbound-if${family}`) ? `outbound-if${family}` : "outbound-if";

@@ -90,6 +90,12 @@ export function interfaceName(text: string): string {
   return text;
 }
 
+/** The name of an interface that is made; @see devinet_sysctl_register in the kernel's net/ipv4/devinet.c for the last two */
+export function newInterfaceName(text: string): string {
+  if (!["lo", "all", "default"].includes(text)) return interfaceName(text);
+  throw new ValueError("a name that the kernel keeps for itself; choose another one");
+}
+
 /** A name that the DNS can carry (RFC 1035 section 2.3.4): labels of 1 to 63 characters of ASCII, 253 in all. */
 export function domainName(text: string): string {
   const isName = /^[!-~]{1,254}$/.test(text) && text.replace(/\.$/, "").length <= 253;

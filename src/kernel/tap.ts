@@ -91,14 +91,14 @@ export const hasSegmentationOffload = (offloads: number): { tcp: boolean; udp: b
 function whyNotOpened(errno: number): string {
   switch (errno) {
     case c.ENOENT:
-      return "it does not exist. Load the tun module on the host (modprobe tun), or hand the device on to this container";
+      return "it does not exist; load the tun module on the host (modprobe tun), or hand the device on to this container";
     case c.ENODEV:
     case c.ENXIO:
-      return "the kernel has no TUN/TAP support. Load the tun module on the host (modprobe tun)";
+      return "the kernel has no TUN/TAP support; load the tun module on the host (modprobe tun)";
     case c.EACCES:
-      return "permission denied. Give this user access to it (the usual mode is 0666)";
+      return "permission denied; give this user access to it (the usual mode is 0666)";
     case c.EPERM:
-      return "a device policy forbids it. Allow character device 10:200 in the cgroup of this process";
+      return "a device policy forbids it; allow character device 10:200 in the cgroup of this process";
     default:
       return errnoName(errno);
   }
@@ -109,7 +109,7 @@ function whyNotAttached(errno: number): string {
     case c.EPERM:
       return "this needs CAP_NET_ADMIN in the user namespace that owns the network namespace";
     case c.EBUSY:
-      return "an interface of this name exists already, perhaps that of another engine. End or remove it, or choose another name";
+      return "an interface of this name exists already, perhaps that of another engine; end or remove it, or choose another name";
     case c.EINVAL:
       return "the name is not allowed";
     default:

@@ -11,7 +11,7 @@ import {
   type ProcessOptions,
 } from "../config/options.ts";
 import type { PortRange } from "../config/port-spec.ts";
-import { interfaceMac, interfaceName, lastOfEachFamily } from "../config/values.ts";
+import { interfaceMac, lastOfEachFamily, newInterfaceName } from "../config/values.ts";
 import { configurationServices } from "./configuration-services.ts";
 import type { GivenOption, ReadWords } from "./getopt.ts";
 import { PASTA_OPTIONS } from "./options.ts";
@@ -189,7 +189,7 @@ function networkOf(given: Values, ephemeral: PortRange, warnings: string[]): Net
   const [ourMac, mac, name] = ["mac-addr", "ns-mac-addr", "ns-ifname"].map(last);
   if (ourMac !== undefined) network.ourMac = readValue("mac-addr", ourMac, interfaceMac);
   if (mac !== undefined) network.mac = readValue("ns-mac-addr", mac, interfaceMac);
-  if (name !== undefined) network.interfaceName = readValue("ns-ifname", name, interfaceName);
+  if (name !== undefined) network.interfaceName = readValue("ns-ifname", name, newInterfaceName);
   return network;
 }
 

@@ -19,6 +19,18 @@ export function findProgram(name: string, path: string | undefined): string | un
   return executableIn([...(path ?? "").split(delimiter), ...SYSTEM_DIRECTORIES], name);
 }
 
+/**
+ * The path of what a shell runs by this name, or undefined. Empty entries of PATH are the working directory; without
+ * PATH, shells look where systems have their programs.
+ */
+export function findCommand(name: string, path: string | undefined): string | undefined {
+  if (name.includes("/") || path === undefined) return findProgram(name, path);
+  return executableIn(
+    path.split(delimiter).map((directory) => directory || "."),
+    name,
+  );
+}
+
 /** The first executable file of this name; undefined when no directory has one. */
 export const executableIn = (directories: readonly string[], name: string): string | undefined =>
   directories

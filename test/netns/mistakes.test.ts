@@ -40,6 +40,20 @@ const MISTAKES: { what: string; code: ErrorCode; as: "user" | "outside"; script:
     says: /tour takes no arguments, not extra \(see "bucatini help tour"/,
   },
   {
+    what: "a command that PATH does not have",
+    code: "NO_COMMAND",
+    as: "user",
+    script: "N=$(command -v node); PATH=/nonexistent $N $(readlink -f $B) run true",
+    says: /cannot run true: there is no such program; check the name and PATH/,
+  },
+  {
+    what: "a command that may not be executed",
+    code: "NOT_EXECUTABLE",
+    as: "user",
+    script: "$B run /etc/passwd",
+    says: /cannot run \/etc\/passwd: it is no program that you may execute; see "chmod \+x"/,
+  },
+  {
     what: "both families off",
     code: "USAGE",
     as: "user",

@@ -85,6 +85,8 @@ test("names and MAC addresses are those that Linux accepts", () => {
   for (const bad of ["", ".", "..", "a/b", "a:b", "a b", "0123456789abcdef"]) {
     expect(() => ask(`--ifname=${bad}`)).toThrow("not an interface name");
   }
+  expect(() => ask("--ifname", "lo")).toThrow("--ifname lo: a name that the kernel keeps for itself");
+  expect(() => ask("--interface", "lo")).not.toThrow();
 });
 
 test("ports are forwarded as asked, and none without being asked", () => {
