@@ -1,5 +1,6 @@
 /** `bucatini status`: what one engine says of itself. */
 import { type ParsedArguments, usage } from "../config/command-line.ts";
+import { offloadNames } from "../kernel/tap.ts";
 import { requestEngine } from "../runtime/control-client.ts";
 import { findEngine, onlyEngine } from "./find-engine.ts";
 import { print } from "./output.ts";
@@ -9,9 +10,15 @@ export async function status({ values, rest }: ParsedArguments): Promise<number>
   const engine = rest[0] === undefined ? onlyEngine() : findEngine(rest[0]);
   const answer = await requestEngine(engine, "status");
   const all = { ...engine.state, ...(isRecord(answer) ? answer : {}) };
-  print(values.has("json") ? JSON.stringify(all, null, 2) : outline(all).join("\n"));
+  print(values.has("json") ? JSON.stringify(all, null, 2) : outline(readable(all)).join("\n"));
   return 0;
 }
+
+/** With words for what the engine says in bits. */
+const readable = (all: Readonly<Record<string, unknown>>): Record<string, unknown> =>
+  typeof all["offloads"] === "number" ? { ...all, offloads: describeOffloads(all["offloads"]) } : { ...all };
+
+const describeOffloads = (bits: number): string => offloadNames(bits).join(", ") || "none";
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);

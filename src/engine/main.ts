@@ -134,8 +134,8 @@ function become(identity: Identity): void {
   } catch (cause) {
     throw new AppError(
       "USAGE",
-      `cannot run the engine as uid ${identity.uid}, gid ${identity.gid}: ${errorCode(cause)}; ` +
-        "in a user namespace only users who have a number there will do",
+      `cannot run the engine as uid ${identity.uid}, gid ${identity.gid}: only root may do that ` +
+        `(${errorCode(cause)}), in a user namespace only for users who have a number there; leave --runas away`,
       { cause },
     );
   }

@@ -43,6 +43,16 @@ export function describeListeners(
   return `${protocol === IpProtocol.Tcp ? "TCP" : "UDP"}${ports} of ${where}${at}${on}`;
 }
 
+/** Equal for rules that mean the same. */
+export function ruleKey(rule: PortRule): string {
+  const { pif, protocol, listen, device, first, last, target, targetFirst, weak, scan } = rule;
+  const ends = [addressKey(listen), device ?? "", first, last, addressKey(target), targetFirst];
+  return [pif, protocol, ...ends, weak, scan].join(" ");
+}
+
+const addressKey = (address: Address | undefined): string =>
+  address === undefined ? "*" : formatIp(address);
+
 /** What goes for all rules of a container. */
 export interface PortPolicy {
   /** Whether connections between the two loopbacks bypass the TAP. */

@@ -4,7 +4,7 @@ import { AppError } from "../base/errors.ts";
 import { Pif } from "../flow/state.ts";
 import { IpProtocol } from "../wire/ipv4.ts";
 import type { Address } from "./address-rules.ts";
-import { describeListeners, listensAt, type PortRule } from "./port-rule.ts";
+import { describeListeners, listensAt, type PortRule, ruleKey } from "./port-rule.ts";
 
 /** The address families that a container has. */
 export interface Families {
@@ -89,8 +89,9 @@ function checkOverlap(rules: readonly PortRule[]): void {
     open = open.filter(({ last }) => last >= rule.first);
     const other = open.find((candidate) => conflict(rule, candidate));
     if (other !== undefined) {
-      const overlap = `${describeRule(rule)}: overlaps with ${describeRule(other)}`;
-      throw new AppError("USAGE", `${overlap}; ${remedy(rule, other)}`);
+      const isThere = ruleKey(rule) === ruleKey(other);
+      const why = isThere ? "this rule is there already" : `overlaps with ${describeRule(other)}`;
+      throw new AppError("USAGE", `${describeRule(rule)}: ${why}; ${remedy(rule, other)}`);
     }
     open.push(rule);
   }
@@ -98,7 +99,7 @@ function checkOverlap(rules: readonly PortRule[]): void {
 
 /** @param other begins where `rule` does, or before it */
 function remedy(rule: PortRule, other: PortRule): string {
-  if (other.first === other.last) return "leave one of them out";
+  if (other.first === other.last || ruleKey(rule) === ruleKey(other)) return "leave one of them out";
   const last = Math.min(rule.last, other.last);
   return `exclude ~${rule.first}${last === rule.first ? "" : `-${last}`} there`;
 }

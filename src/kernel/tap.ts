@@ -88,6 +88,19 @@ export const hasSegmentationOffload = (offloads: number): { tcp: boolean; udp: b
   udp: (offloads & c.TUN_F_USO4) !== 0,
 });
 
+/** The names of TUN_F_* bits without that, as linux/if_tun.h has them. */
+export const offloadNames = (offloads: number): string[] =>
+  OFFLOAD_NAMES.filter(([bit]) => (offloads & bit) !== 0).map(([, name]) => name);
+
+const OFFLOAD_NAMES = [
+  [c.TUN_F_CSUM, "CSUM"],
+  [c.TUN_F_TSO4, "TSO4"],
+  [c.TUN_F_TSO6, "TSO6"],
+  [c.TUN_F_TSO_ECN, "TSO_ECN"],
+  [c.TUN_F_USO4, "USO4"],
+  [c.TUN_F_USO6, "USO6"],
+] as const;
+
 function whyNotOpened(errno: number): string {
   switch (errno) {
     case c.ENOENT:

@@ -22,12 +22,15 @@ export interface HostPort {
   address?: string;
 }
 
-/** The error of an engine, with the holder's name at its end when it is about a port of the host that is in use. */
+/** The error of an engine, with the holder's name and what to do at its end when it is about a port of the host that is in use. */
 export async function nameHolder(error: unknown): Promise<unknown> {
   const port = portInUse(error);
   const holder = port === undefined ? "" : await describeHolder(port);
   if (holder === "" || !(error instanceof AppError)) return error;
-  return new AppError(error.code, `${error.message}: ${holder}`, { cause: error, details: error.details! });
+  return new AppError(error.code, `${error.message}: ${holder}; end it or take another port`, {
+    cause: error,
+    details: error.details!,
+  });
 }
 
 /** The port of the host that an error is about; undefined when it is about something else. */

@@ -44,6 +44,7 @@ describe.each(USERS)("as $who", ({ where }) => {
       echo "id $ID"
       $B list
       $B status web | grep -c '^pid: '
+      $B status web | grep '^offloads: CSUM, TSO4'
       nsenter -t $T -U --preserve-credentials -n ip -br address show dev eth0
       P=$(engine)
       [ "$(readlink /proc/$P/cwd)" = / ]

@@ -54,6 +54,20 @@ const MISTAKES: { what: string; code: ErrorCode; as: "user" | "outside"; script:
     says: /cannot run \/etc\/passwd: it is no program that you may execute; see "chmod \+x"/,
   },
   {
+    what: "another user for the engine of an ordinary one",
+    code: "USAGE",
+    as: "user",
+    script: "$B run --runas nobody -- true",
+    says: /cannot run the engine as uid 65534, gid 65534: only root may .*; leave --runas away/,
+  },
+  {
+    what: "an interface name of the kernel",
+    code: "USAGE",
+    as: "user",
+    script: "$B run --ifname lo -- true",
+    says: /--ifname lo: a name that the kernel keeps for itself; choose another one/,
+  },
+  {
     what: "both families off",
     code: "USAGE",
     as: "user",

@@ -50,7 +50,9 @@ test("a UDP socket is found, and named at the end of the engine's error", async 
   const error = new AppError("PORT_IN_USE", "cannot listen", { details });
   expect(await nameHolder(error)).toMatchObject({
     code: "PORT_IN_USE",
-    message: expect.stringMatching(new RegExp(`^cannot listen: \\S+ \\(process ${pid}\\)$`)) as unknown,
+    message: expect.stringMatching(
+      new RegExp(`^cannot listen: \\S+ \\(process ${pid}\\); end it or take another port$`),
+    ) as unknown,
     details,
   });
 });

@@ -81,7 +81,7 @@ test("a change leaves alone what stays, and everything when it fails", async () 
       expect.stringMatching(/^PORT_IN_USE: .*8102/),
       expect.stringMatching(/^USAGE: .*overlaps/),
       expect.stringMatching(/^USAGE: there is no rule -t 8001/),
-      expect.stringMatching(/^USAGE: .*overlaps/),
+      expect.stringMatching(/^USAGE: .*this rule is there already/),
     ],
     isUntouched: true,
     gone: { host: [], container: [] },

@@ -1,11 +1,9 @@
 /** The rules of a container as they are in force, and what becomes of them by a change. */
-import { formatIp } from "../../base/address.ts";
 import { AppError } from "../../base/errors.ts";
 import type { PortAction } from "../../config/control-types.ts";
 import type { PortRuleOptions } from "../../config/options.ts";
 import { portOption, printPortRule } from "../../config/port-spec.ts";
-import type { Address } from "../../forward/address-rules.ts";
-import type { PortRule } from "../../forward/port-rule.ts";
+import { type PortRule, ruleKey } from "../../forward/port-rule.ts";
 import type { Families } from "../../forward/port-rules.ts";
 import { toPortRules } from "./rules-from-options.ts";
 
@@ -28,9 +26,9 @@ export function changeRules(
 ): PortRuleState[] {
   if (action === "del") return withoutRules(current, changes, families);
   const wanted = action === "set" ? changes : [...current.map(({ options }) => options), ...changes];
-  const known = new Map(current.map((state) => [keyOf(state.rule), state]));
+  const known = new Map(current.map((state) => [ruleKey(state.rule), state]));
   return toPortRules(wanted, families).map((rule, i) => {
-    return known.get(keyOf(rule)) ?? { options: wanted[i], rule, failures: new Map<number, number>() };
+    return known.get(ruleKey(rule)) ?? { options: wanted[i], rule, failures: new Map<number, number>() };
   });
 }
 
@@ -39,21 +37,11 @@ function withoutRules(
   changes: readonly PortRuleOptions[],
   families: Families,
 ): PortRuleState[] {
-  const left = new Map(current.map((state) => [keyOf(state.rule), state]));
+  const left = new Map(current.map((state) => [ruleKey(state.rule), state]));
   for (const [i, rule] of toPortRules(changes, families).entries()) {
-    if (left.delete(keyOf(rule))) continue;
+    if (left.delete(ruleKey(rule))) continue;
     const words = `${portOption(changes[i])} ${printPortRule(changes[i])}`;
     throw new AppError("USAGE", `there is no rule ${words}; "bucatini ports" shows those there are`);
   }
   return [...left.values()];
-}
-
-const addressKey = (address: Address | undefined): string =>
-  address === undefined ? "*" : formatIp(address);
-
-/** Equal for rules that mean the same. */
-function keyOf(rule: PortRule): string {
-  const { pif, protocol, listen, device, first, last, target, targetFirst, weak, scan } = rule;
-  const ends = [addressKey(listen), device ?? "", first, last, addressKey(target), targetFirst];
-  return [pif, protocol, ...ends, weak, scan].join(" ");
 }

@@ -124,7 +124,7 @@ void play({
         outcomes.done++;
         if (action === "set") rules = [];
         rules = action === "del" ? rules.filter((each) => each !== words[0]) : [...rules, ...words];
-      } else if (/^USAGE.*overlaps/.test(failed)) outcomes.overlapping++;
+      } else if (/^USAGE.*(overlaps|is there already)/.test(failed)) outcomes.overlapping++;
       else if (/^PORT_IN_USE.*8004/.test(failed)) outcomes.held++;
       else return { i, action, words, rules, failed };
       // Flows come and go at UDP sockets.

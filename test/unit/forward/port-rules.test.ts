@@ -84,7 +84,7 @@ test("a family that is switched off cannot be listened to", () => {
 });
 
 test.each<[string, PortRuleOptions, PortRuleOptions]>([
-  ["the same port", rule(80), rule(80)],
+  ["the same port", rule(80), rule(80, 80, { targetFirst: 8080 })],
   ["a port within", rule(80, 90), rule(85, 86)],
   ["the last port", rule(80, 90), rule(90, 99)],
   ["everywhere and an address", rule(80), rule(80, 80, { address: "192.0.2.1" })],
@@ -109,6 +109,13 @@ test.each<[string, PortRuleOptions, PortRuleOptions]>([
   ["the same target", rule(80), rule(81, 81, { targetFirst: 80 })],
 ])("rules do not overlap: %s", (_name, a, b) => {
   expect(problem(a, b)).toBe("");
+});
+
+test("a rule that is there already", () => {
+  expect(problem(rule(80), rule(80))).toBe(
+    "TCP port 80 of the host: this rule is there already; leave one of them out",
+  );
+  expect(problem(rule(80, 90), rule(80, 90))).toContain("this rule is there already; leave one of them out");
 });
 
 test("an overlap hides behind no rule in between", () => {
