@@ -2,6 +2,7 @@
 import { credentials, makeClientConstructor, type ServiceDefinition } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 import { join } from "node:path";
+import { sleep } from "./space.ts";
 
 const CALL_DEADLINE_MS = 30_000;
 
@@ -50,8 +51,20 @@ export class Cri {
     });
   }
 
-  /** @throws Error with the runtime's message */
+  /** Waits for a runtime that has just started. @throws Error with the runtime's message */
   async call(method: string, request: object): Promise<Answer> {
+    const deadline = Date.now() + CALL_DEADLINE_MS;
+    for (;;) {
+      try {
+        return await this.#try(method, request);
+      } catch (error) {
+        if (!String(error).includes("server is not initialized yet") || Date.now() > deadline) throw error;
+        await sleep(50);
+      }
+    }
+  }
+
+  async #try(method: string, request: object): Promise<Answer> {
     return new Promise((resolve, reject) => {
       // A runtime that has just started is not an error, but something to wait for.
       const options = { deadline: Date.now() + CALL_DEADLINE_MS, waitForReady: true };
