@@ -1,12 +1,13 @@
 /** The OCI hook before the container's program runs, or while it does: connects the container once. */
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { AppError, errorCode } from "../base/errors.ts";
+import { AppError } from "../base/errors.ts";
 import { parseArguments } from "../config/command-line.ts";
 import { forwardingResolvers, listedResolvers } from "../config/resolv-conf.ts";
 import { argumentsOf } from "../oci/annotations.ts";
 import { joinedNetns, mountOverResolvConf, parseBundle } from "../oci/bundle.ts";
 import type { OciState } from "../oci/state.ts";
+import { whyNotRead } from "../runtime/file-failure.ts";
 import { writeResolvConfBelow } from "../runtime/rootfs.ts";
 import { listEngines } from "../runtime/state-directory.ts";
 import { connect } from "./connect.ts";
@@ -104,7 +105,7 @@ function readBundle({ bundle = "." }: OciState): ReturnType<typeof parseBundle> 
     return parseBundle(readFileSync(path, "utf8"));
   } catch (cause) {
     if (cause instanceof AppError) throw cause;
-    throw new AppError("USAGE", `cannot read ${path}: ${errorCode(cause)}; the container's state names it`, {
+    throw new AppError("USAGE", `cannot read ${path}: ${whyNotRead(cause)}; the container's state names it`, {
       cause,
     });
   }

@@ -1,9 +1,10 @@
 /** `bucatini install-hook`: tells container engines of the OCI hook. */
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { AppError, errorCode } from "../base/errors.ts";
+import { AppError } from "../base/errors.ts";
 import { type ParsedArguments, takeNoArguments, usage } from "../config/command-line.ts";
 import { CDI_DEVICE, cdiSpecification, hookDescription, type HookCondition } from "../oci/registration.ts";
+import { whyNotWritten } from "../runtime/file-failure.ts";
 import { installedHook } from "../runtime/installation.ts";
 import { print } from "./output.ts";
 
@@ -110,6 +111,6 @@ function orFail(what: string, change: () => void): void {
     change();
   } catch (cause) {
     const remedy = "do it as root, or name a directory of your own with --dir";
-    throw new AppError("FILE", `cannot ${what}: ${errorCode(cause)}; ${remedy}`, { cause });
+    throw new AppError("FILE", `cannot ${what}: ${whyNotWritten(cause)}; ${remedy}`, { cause });
   }
 }

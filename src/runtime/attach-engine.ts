@@ -9,6 +9,7 @@ import { parseJson } from "../base/json.ts";
 import type { Netns } from "../kernel/namespace.ts";
 import { childPipe } from "./child-pipe.ts";
 import { parseError } from "./engine-process.ts";
+import { whyNotRead } from "./file-failure.ts";
 import { handOn } from "./handed-in.ts";
 import { installedFile } from "./installation.ts";
 import { nameHolder } from "./port-holder.ts";
@@ -79,7 +80,7 @@ function openUserNamespacePath(path: string): number {
     return openSync(path, "r");
   } catch (cause) {
     const code = errorCode(cause) === "ENOENT" ? "TARGET_GONE" : "TARGET_FORBIDDEN";
-    throw new AppError(code, `cannot open the user namespace ${path}: ${errorCode(cause)}; check --userns`, {
+    throw new AppError(code, `cannot open the user namespace ${path}: ${whyNotRead(cause)}; check --userns`, {
       cause,
     });
   }

@@ -6,7 +6,7 @@
 import { closeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { isIpv4, isLinkLocal, isLoopback, parseIp } from "../base/address.ts";
-import { AppError, errorCode } from "../base/errors.ts";
+import { AppError } from "../base/errors.ts";
 import { ofFamily } from "../config/from-cli.ts";
 import { IPV6_MTU_MIN, planNetwork, type NetworkPlan } from "../config/network-plan.ts";
 import {
@@ -27,6 +27,7 @@ import { openRouteSocketIn } from "../kernel/route-socket.ts";
 import { Cleanup } from "./cleanup.ts";
 import { type ConfiguredNetns, configureNetns } from "./configure-netns.ts";
 import { type EngineResources, startEngine } from "./engine-process.ts";
+import { whyNotWritten } from "./file-failure.ts";
 import { openCapture, openLimitedLog, openLog } from "./output-files.ts";
 import { engineIdentity } from "./identity.ts";
 import { startOnceOthersHaveLeft } from "./leaving-engines.ts";
@@ -160,7 +161,7 @@ function recordEngine(directory: string, state: EngineState): EngineState {
   } catch (cause) {
     throw new AppError(
       "STATE_DIR",
-      `cannot write the state of the engine to ${directory}: ${errorCode(cause)}`,
+      `cannot write the state of the engine to ${directory}: ${whyNotWritten(cause)}`,
       {
         cause,
       },

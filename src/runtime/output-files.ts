@@ -1,7 +1,8 @@
 /** Files that an engine writes. The launcher opens them, so that one that cannot be written is known at once. */
 import { closeSync, constants, fstatSync, openSync, writeSync } from "node:fs";
-import { AppError, errorCode } from "../base/errors.ts";
+import { AppError } from "../base/errors.ts";
 import { VERSION } from "../config/generated/version.ts";
+import { chooseOther, whyNotWritten } from "./file-failure.ts";
 
 /** Opens a log to append to and writes its first line, and a remark behind it. Throws LOG_FILE. */
 export function openLog(path: string, about: Readonly<Record<string, unknown>>, remark?: string): number {
@@ -18,7 +19,7 @@ export function openLog(path: string, about: Readonly<Record<string, unknown>>, 
       throw error;
     }
   } catch (cause) {
-    throw notWritten("the log", path, cause, "free space or choose another --log-file");
+    throw notWritten("the log", path, cause, chooseOther(cause, "another --log-file"));
   }
 }
 
@@ -42,7 +43,7 @@ export function openCapture(path: string): number {
     if (fstatSync(fd).isFile()) return fd;
     closeSync(fd);
   } catch (cause) {
-    throw notWritten("the capture", path, cause, "free space or choose another file");
+    throw notWritten("the capture", path, cause, chooseOther(cause, "another file"));
   }
   throw new AppError(
     "LOG_FILE",
@@ -50,26 +51,5 @@ export function openCapture(path: string): number {
   );
 }
 
-function notWritten(what: string, path: string, cause: unknown, remedy: string): AppError {
-  const why = whyNotWritten(errorCode(cause));
-  return new AppError("LOG_FILE", `cannot write ${what} ${path}: ${why}; ${remedy}`, { cause });
-}
-
-function whyNotWritten(code: string): string {
-  switch (code) {
-    case "ENOSPC":
-      return "the disk is full";
-    case "EDQUOT":
-      return "the disk quota is used up";
-    case "EROFS":
-      return "the file system is read-only";
-    case "EACCES":
-      return "permission denied";
-    case "ENOENT":
-      return "its directory does not exist";
-    case "EISDIR":
-      return "it is a directory";
-    default:
-      return code;
-  }
-}
+const notWritten = (what: string, path: string, cause: unknown, remedy: string): AppError =>
+  new AppError("LOG_FILE", `cannot write ${what} ${path}: ${whyNotWritten(cause)}; ${remedy}`, { cause });

@@ -1,6 +1,7 @@
 /** A file that tells others the number of a process. */
 import { closeSync, constants, ftruncateSync, openSync, rmSync, writeSync } from "node:fs";
 import { AppError, errorCode } from "../base/errors.ts";
+import { chooseOther, whyNotWritten } from "./file-failure.ts";
 
 export class PidFile {
   readonly #path: string;
@@ -47,6 +48,10 @@ export class PidFile {
 }
 
 const notWritten = (path: string, cause: unknown): AppError =>
-  new AppError("FILE", `cannot write the PID file ${path}: ${errorCode(cause)}; choose another one`, {
-    cause,
-  });
+  new AppError(
+    "FILE",
+    `cannot write the PID file ${path}: ${whyNotWritten(cause)}; ${chooseOther(cause, "another one")}`,
+    {
+      cause,
+    },
+  );

@@ -6,6 +6,7 @@
 import { constants, statSync } from "node:fs";
 import { type FileHandle, mkdir, open, realpath, rename, rm } from "node:fs/promises";
 import { AppError, errorCode } from "../base/errors.ts";
+import { whyNotWritten } from "./file-failure.ts";
 import { writeResolvConf } from "./resolv-conf.ts";
 
 const TEMPORARY = ".resolv.conf.bucatini";
@@ -32,7 +33,7 @@ export async function writeResolvConfBelow(root: string, nameservers: readonly s
 
 const whyNot = (error: unknown): string => {
   const code = errorCode(error);
-  return code === "ENOTDIR" || code === "ELOOP" ? "etc is no directory" : code;
+  return code === "ENOTDIR" || code === "ELOOP" ? "etc is no directory" : whyNotWritten(error);
 };
 
 async function openEtc(root: FileHandle): Promise<FileHandle> {

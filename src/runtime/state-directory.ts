@@ -26,6 +26,7 @@ import { isEngineId } from "../config/engine-id.ts";
 import { validateEngineState } from "../config/generated/engine-state.ts";
 import { isLocked, withFileLock } from "../kernel/file-lock.ts";
 import { isInInitialUserNamespace, parentUid } from "../kernel/user-namespace.ts";
+import { whyNotWritten } from "./file-failure.ts";
 import { isSameProcess, startTime } from "./process-info.ts";
 
 /** What an engine serves. */
@@ -133,7 +134,7 @@ function openRoot(): string {
       mkdirSync(root, { mode: 0o700 });
     } catch (error) {
       if (errorCode(error) !== "EEXIST") {
-        problems.push(`${root}: ${errorCode(error)}`);
+        problems.push(`${root}: ${whyNotWritten(error)}`);
         continue;
       }
     }
@@ -250,7 +251,7 @@ function createDirectory(
     removeIfEmpty(root);
     throw new AppError(
       "STATE_DIR",
-      `cannot write the state of the engine to ${directory}: ${errorCode(error)}`,
+      `cannot write the state of the engine to ${directory}: ${whyNotWritten(error)}`,
       {
         cause: error,
       },

@@ -286,7 +286,9 @@ test("a user namespace that is named is joined, and a wrong one refused", async 
       $B attach $T --userns /etc/passwd; echo $?`,
     );
     expect(ended.stdout).toBe("named\n3\n4\n");
-    expect(ended.stderr).toMatch(/cannot open the user namespace \/nonexistent: ENOENT; check --userns\n/);
+    expect(ended.stderr).toMatch(
+      /cannot open the user namespace \/nonexistent: it does not exist; check --userns\n/,
+    );
     expect(ended.stderr).toMatch(/cannot enter the user namespace of .*Invalid argument; check --userns/);
     await expectNothingLeft(net);
   });

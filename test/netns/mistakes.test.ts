@@ -187,7 +187,7 @@ const MISTAKES: { what: string; code: ErrorCode; as: "user" | "outside"; script:
     code: "LOG_FILE",
     as: "user",
     script: "$B run --capture /nonexistent/pcap -- true",
-    says: /cannot write the capture \/nonexistent\/pcap: its directory does not exist; free space or choose another/,
+    says: /cannot write the capture \/nonexistent\/pcap: its directory does not exist; choose another file/,
   },
   {
     what: "a disk that is too full for a capture",
@@ -210,7 +210,7 @@ const MISTAKES: { what: string; code: ErrorCode; as: "user" | "outside"; script:
     as: "outside",
     script: `export XDG_RUNTIME_DIR=/run/full; mkdir $XDG_RUNTIME_DIR; mount -t tmpfs -o size=4k,mode=700 tmpfs /run/full
       head -c 4096 /dev/zero > /run/full/zero; $B run -- true`,
-    says: /cannot write the state of the engine to .*: ENOSPC/,
+    says: /cannot write the state of the engine to .*: the disk is full/,
   },
   {
     what: "an engine that does not run",

@@ -58,8 +58,8 @@ test("a capture begins anew and is private", () => {
 });
 
 test.each([
-  ["/nonexistent/capture", "its directory does not exist; free space or choose another file"],
-  ["/tmp", "it is a directory; free space or choose another file"],
+  ["/nonexistent/capture", "its directory does not exist; choose another file"],
+  ["/tmp", "it is a directory; choose another file"],
   ["/dev/null", "it is no regular file; choose another one"],
 ])("a capture in %s is refused with the reason", (where, why) => {
   expect(() => openCapture(where)).toThrow(`cannot write the capture ${where}: ${why}`);
