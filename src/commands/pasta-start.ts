@@ -2,13 +2,15 @@
 import { hostname as hostName } from "node:os";
 import { resolve } from "node:path";
 import { AppError } from "../base/errors.ts";
-import type { ProcessOptions } from "../config/options.ts";
+import type { NetworkOptions, ProcessOptions } from "../config/options.ts";
 import { givenResolvers } from "../config/resolv-conf.ts";
 import type { ReadWords } from "../pasta/getopt.ts";
 import { pastaRequest, type PastaRequest } from "../pasta/request.ts";
 import { parseIdentity } from "../runtime/accounts.ts";
+import type { Cleanup } from "../runtime/cleanup.ts";
 import { waitForEnd } from "../runtime/control-client.ts";
 import { ephemeralPorts } from "../runtime/ephemeral-ports.ts";
+import type { Launched } from "../runtime/launch.ts";
 import { PidFile } from "../runtime/pid-file.ts";
 import { hasSysAdmin } from "../runtime/process-info.ts";
 import { connect } from "./connect.ts";
@@ -25,17 +27,12 @@ export async function start(words: ReadWords): Promise<number> {
   keepOneStateRoot(process.env);
   const request = pastaRequest(words, ephemeralPorts());
   request.warnings.forEach(tell);
-  const pidFile = request.pidFile === undefined ? undefined : PidFile.open(request.pidFile);
-  // Whether it is an error or a signal that ends us.
-  process.once("exit", () => pidFile?.discard());
   const { target } = request;
-  return "command" in target
-    ? runCommand(request, target.command, pidFile)
-    : attach(request, target, pidFile);
+  return "command" in target ? runCommand(request, target.command) : attach(request, target);
 }
 
-function attach(request: PastaRequest, target: AttachRequest["target"], pidFile?: PidFile): Promise<number> {
-  const { network, userNamespace, netnsOnly, foreground, staysBehind } = request;
+function attach(request: PastaRequest, target: AttachRequest["target"]): Promise<number> {
+  const { network, userNamespace, netnsOnly, foreground, staysBehind, pidFile: path } = request;
   if (netnsOnly && !hasSysAdmin()) {
     const why = "--netns-only forbids to join the user namespace that gives the privilege";
     throw new AppError("TARGET_FORBIDDEN", `may not enter the network namespace: ${why}; leave it out`);
@@ -50,15 +47,23 @@ function attach(request: PastaRequest, target: AttachRequest["target"], pidFile?
     // Callers end what stays in the foreground in this way.
     signalStatus: 0,
   };
-  return connect(asked, givenResolvers(network), async (directory, { state }) => {
+  let pidFile: PidFile | undefined;
+  // Not before: from here on, a signal that ends us takes back what was made.
+  const complete = async (cleanup: Cleanup): Promise<NetworkOptions> => {
+    pidFile = path === undefined ? undefined : PidFile.open(path);
+    cleanup.add("remove the PID file", () => pidFile?.discard());
+    return network;
+  };
+  const ready = async (directory: string, { state }: Launched): Promise<number> => {
     pidFile?.write(foreground ? process.pid : state.pid);
     if (foreground) await waitForEnd({ directory, state }, Number.POSITIVE_INFINITY);
     return 0;
-  });
+  };
+  return connect(asked, givenResolvers(network), ready, complete);
 }
 
-function runCommand(request: PastaRequest, command: readonly string[], pidFile?: PidFile): Promise<number> {
-  const { network, netnsOnly, newPidNamespace, hostname } = request;
+function runCommand(request: PastaRequest, command: readonly string[]): Promise<number> {
+  const { network, netnsOnly, newPidNamespace, hostname, pidFile } = request;
   const asked = {
     network,
     process: processOptions(request),
@@ -67,7 +72,9 @@ function runCommand(request: PastaRequest, command: readonly string[], pidFile?:
     ownResolvConf: false,
     namespaces: { user: !netnsOnly, pid: newPidNamespace },
   };
-  return run(asked, () => pidFile?.write(process.pid));
+  return run(asked, () => {
+    if (pidFile !== undefined) PidFile.open(pidFile).write(process.pid);
+  });
 }
 
 const defaultHostName = (): string =>
