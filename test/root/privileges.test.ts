@@ -104,7 +104,7 @@ test("ports below 1024, automatic ones and the bypass of the loopback are forwar
   const { dir, bucatini } = stage();
   await withEngine("-t 80:8080 -t auto,~80,~81 -u 53:5353", async (net) => {
     await net.outside.start(`ip netns exec web busybox httpd -f -p 8080 -h ${dir}/dist`);
-    await net.outside.start("ip netns exec web socat UDP-RECVFROM:5353,fork SYSTEM:'echo answer'");
+    await net.outside.start("ip netns exec web socat UDP-RECVFROM:5353,fork SYSTEM:'read line; echo answer'");
     await net.outside.run(
       `until ss -Hlnt 'sport = :8080' | grep -q .; do sleep 0.05; done # the automatic port`,
     );
