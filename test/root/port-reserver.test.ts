@@ -37,7 +37,7 @@ async function withReserver(
       `ip netns add web; mkdir -p /run/nerdctl/${directory}; node $T/reserve.mjs ${pidFile} ${held}`,
     );
     await net.outside.start(`ip netns exec web busybox httpd -f -p 80 -h ${dir}/dist`);
-    await net.outside.start("ip netns exec web socat UDP-RECVFROM:53,fork SYSTEM:'echo answer'");
+    await net.outside.start("ip netns exec web socat UDP-RECVFROM:53,fork SYSTEM:'read line; echo answer'");
     await body((text) => net.outside.run(`${prelude}\n${text}`), net);
     await net.outside.run(`kill $(cat ${pidFile}); rm -r /run/nerdctl; ip netns del web`);
     await expectNothingLeft(net);
