@@ -121,7 +121,11 @@ test.each([
     /^bucatini: cannot write \/usr\/share\/containers\/oci\/hooks.d\/bucatini.json: permission denied; do it as root, or/,
     17,
   ],
-  ["--cdi", /^bucatini: cannot write \/etc\/cdi\/bucatini.org-net.json: permission denied; do it as root, or/, 17],
+  [
+    "--cdi",
+    /^bucatini: cannot write \/etc\/cdi\/bucatini.org-net.json: permission denied; do it as root, or/,
+    17,
+  ],
   ["--cdi --always", /--annotation and --always do not go with it/, 2],
   ["--always --annotation a=b", /contradict each other/, 2],
   ["--annotation a", /write KEY=VALUE/, 2],
