@@ -1,10 +1,10 @@
 /** `bucatini broker`: starts engines outside for plugins that are called inside. */
 import { chmodSync, rmSync } from "node:fs";
-import { createConnection, type ListenOptions } from "node:net";
+import type { ListenOptions } from "node:net";
 import { AppError, errorCode } from "../base/errors.ts";
 import { type ParsedArguments, takeNoArguments, usage } from "../config/command-line.ts";
 import { keepDescriptorsFromPrograms } from "../kernel/close-on-exec.ts";
-import { brokerSocket } from "../runtime/broker.ts";
+import { brokerSocket, listens } from "../runtime/broker.ts";
 import { createBroker } from "../runtime/broker-server.ts";
 import { handedInSockets } from "../runtime/handed-in.ts";
 import { hasSysAdmin } from "../runtime/process-info.ts";
@@ -50,13 +50,7 @@ const cannotListen = (path: string | undefined, cause: unknown): AppError =>
 
 /** Removes the socket of a broker that has been killed. Throws BUSY when one answers. */
 async function makeWay(path: string): Promise<void> {
-  const code = await new Promise<string>((resolve) => {
-    const socket = createConnection(path);
-    socket.on("connect", () => resolve(""));
-    socket.on("error", (error) => resolve(errorCode(error)));
-    socket.on("close", () => socket.destroy());
-    socket.on("connect", () => socket.destroy());
-  });
-  if (code === "") throw new AppError("BUSY", `a broker listens at ${path} already; end that one first`);
-  if (code !== "ENOENT") rmSync(path, { force: true });
+  if (await listens(path))
+    throw new AppError("BUSY", `a broker listens at ${path} already; end that one first`);
+  rmSync(path, { force: true });
 }

@@ -1,4 +1,5 @@
 /** The IPAM plugin of a network: started for the same verbs, with the same environment and configuration. */
+import { parseJson } from "../base/json.ts";
 import type { CniRequest } from "../cni/dispatch.ts";
 import { requireVariables } from "../cni/environment.ts";
 import { CniCode, CniError } from "../cni/errors.ts";
@@ -77,11 +78,6 @@ function succeeded(
 
 /** The error that a plugin has printed; an empty object for anything else. */
 function reported(stdout: string): { code?: unknown; msg?: unknown; details?: unknown } {
-  try {
-    const value: unknown = JSON.parse(stdout);
-    return typeof value === "object" && value !== null ? value : {};
-  } catch {
-    // It said something else, or nothing.
-    return {};
-  }
+  const value = parseJson(stdout);
+  return typeof value === "object" && value !== null ? value : {};
 }

@@ -7,14 +7,13 @@ import { forwardingResolvers, listedResolvers } from "../config/resolv-conf.ts";
 import { argumentsOf } from "../oci/annotations.ts";
 import { joinedNetns, mountOverResolvConf, parseBundle } from "../oci/bundle.ts";
 import type { OciState } from "../oci/state.ts";
+import { READY_TIMEOUT_MS } from "../runtime/engine-process.ts";
 import { whyNotRead } from "../runtime/file-failure.ts";
 import { writeResolvConfBelow } from "../runtime/rootfs.ts";
 import { listEngines } from "../runtime/state-directory.ts";
 import { connect } from "./connect.ts";
 import { type AttachRequest, HOOK_OPTIONS, runtimeRequest } from "./options.ts";
 
-/** As long as an engine may take to be ready. */
-const READY_TIMEOUT_MS = 15_000;
 const POLL_MS = 20;
 
 /** That of a container with a process. */

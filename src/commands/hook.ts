@@ -1,8 +1,8 @@
 /** The OCI hook: what a container's state asks for, and how a call ends. */
-import { text } from "node:stream/consumers";
 import { isSwitchedOff } from "../oci/annotations.ts";
 import { parseOciState, type OciState } from "../oci/state.ts";
 import { attachmentId, endAttachment } from "./attachment.ts";
+import { readInput } from "./input.ts";
 import { keepOneStateRoot } from "./one-state-root.ts";
 import { report } from "./output.ts";
 
@@ -13,7 +13,7 @@ const HAS_PROCESS = ["creating", "created", "running"];
 export async function hook(environment: NodeJS.ProcessEnv): Promise<number> {
   keepOneStateRoot(environment);
   try {
-    const state = parseOciState(await text(process.stdin));
+    const state = parseOciState(await readInput());
     if (isSwitchedOff(state.annotations ?? {})) return 0;
     // A hook makes only one interface, and names none.
     const attachment = { containerId: state.id, ifname: "" };

@@ -3,6 +3,7 @@ import { parseArguments } from "../config/command-line.ts";
 import { forwardingResolvers, listedResolvers } from "../config/resolv-conf.ts";
 import { isInInitialUserNamespace } from "../kernel/user-namespace.ts";
 import {
+  networkOf,
   parseAttachment,
   parseNetwork,
   type Network,
@@ -29,7 +30,7 @@ export function create(input: string): Network {
 export async function setup(input: string, netns: string, environment: NodeJS.ProcessEnv): Promise<unknown> {
   keepOneStateRoot(environment);
   const attachment = parseAttachment(input);
-  const network = parseNetwork(JSON.stringify(attachment.network ?? null));
+  const network = networkOf(attachment);
   const words = containerWords(network, attachment, NETAVARK_OPTIONS);
   // Rootless Podman starts us in a network namespace of its own, which need not have the addresses of the host.
   if (!isInInitialUserNamespace()) words.push("--freebind");

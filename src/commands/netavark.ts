@@ -1,8 +1,8 @@
 /** The netavark plugin: its verbs, and how a call begins and ends. What a verb does is loaded when it is asked for. */
-import { text } from "node:stream/consumers";
 import { AppError } from "../base/errors.ts";
 import { VERSION } from "../config/generated/version.ts";
 import { pluginInfo } from "../netavark/result.ts";
+import { readInput } from "./input.ts";
 import { print } from "./output.ts";
 
 /** Gives the exit status. @param args the words behind the program's name */
@@ -24,12 +24,12 @@ async function run(
 ): Promise<unknown> {
   if (verb === "info") return pluginInfo(VERSION);
   const verbs = await import("./netavark-verbs.ts");
-  if (verb === "create") return verbs.create(await text(process.stdin));
+  if (verb === "create") return verbs.create(await readInput());
   if (verb !== "setup" && verb !== "teardown") {
     throw new AppError("USAGE", `there is no command ${verb}: create, setup, teardown or info is expected`);
   }
   if (netns === undefined) throw new AppError("USAGE", `${verb} needs the path of a network namespace`);
-  return verbs[verb](await text(process.stdin), netns, environment);
+  return verbs[verb](await readInput(), netns, environment);
 }
 
 const describe = (error: unknown): string => {

@@ -6,6 +6,7 @@
 import { statSync } from "node:fs";
 import type { Socket } from "node:net";
 import { AppError } from "../base/errors.ts";
+import { parseJson } from "../base/json.ts";
 import { validateControl } from "../config/generated/control.ts";
 import { EPOLLET, EPOLLIN } from "../ffi/constants.ts";
 import { check } from "../ffi/errno.ts";
@@ -197,15 +198,6 @@ function drained(client: Socket): Promise<void> {
 }
 
 const failure = (code: string, message: string): string => JSON.stringify({ error: { code, message } });
-
-function parseJson(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    // No request either.
-    return undefined;
-  }
-}
 
 /** What is wrong with the request that was validated last. */
 function describeMistake(): string {

@@ -1,6 +1,6 @@
 /** What Podman and netavark give a plugin on stdin. @see plugin-API.md of netavark */
 import { AppError } from "../base/errors.ts";
-import { parseDocument } from "../config/document.ts";
+import { checkDocument, parseDocument } from "../config/document.ts";
 import { validateNetavarkAttachment } from "../config/generated/netavark-attachment.ts";
 import { validateNetavarkNetwork } from "../config/generated/netavark-network.ts";
 
@@ -37,7 +37,7 @@ export interface PortMapping {
 /** A container's connection to a network; schemas/netavark-attachment.schema.json. */
 export interface NetworkAttachment {
   container_id: string;
-  /** See parseNetwork. */
+  /** See networkOf. */
   network?: unknown;
   network_options: {
     /** Inside. */
@@ -59,9 +59,15 @@ const refusal =
       options,
     );
 
+const refuseNetwork = refusal("the network");
+
 /** Throws USAGE. */
 export const parseNetwork = (text: string): Network =>
-  parseDocument(text, validateNetavarkNetwork, refusal("the network"));
+  parseDocument(text, validateNetavarkNetwork, refuseNetwork);
+
+/** The network of a container's connection. Throws USAGE. */
+export const networkOf = ({ network = null }: NetworkAttachment): Network =>
+  checkDocument(network, validateNetavarkNetwork, refuseNetwork);
 
 /** Throws USAGE. */
 export const parseAttachment = (text: string): NetworkAttachment =>

@@ -4,6 +4,7 @@
  * to start the engine (docs/broker.md).
  */
 import { closeSync, openSync } from "node:fs";
+import { createConnection } from "node:net";
 import { join } from "node:path";
 import { type NamespaceId, openOwner } from "../kernel/namespace.ts";
 import { isInInitialUserNamespace } from "../kernel/user-namespace.ts";
@@ -38,6 +39,19 @@ export interface BrokerRequest {
 export function brokerSocket(): string | undefined {
   const [directory] = runtimeDirectories();
   return directory === undefined ? undefined : join(directory, SOCKET_NAME);
+}
+
+/** Tells whether somebody listens at the path of a socket. */
+export function listens(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection(path);
+    const end = (result: boolean): void => {
+      socket.destroy();
+      resolve(result);
+    };
+    socket.on("connect", () => end(true));
+    socket.on("error", () => end(false));
+  });
 }
 
 /** Tells whether our network namespace was made inside our user namespace, so that it is not the machine's. */

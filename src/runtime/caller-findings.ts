@@ -1,10 +1,9 @@
 /** What the programs that start containers on this machine would find of us. */
 import { existsSync, lstatSync, realpathSync } from "node:fs";
-import { createConnection } from "node:net";
 import { delimiter, join } from "node:path";
-import { brokerSocket } from "./broker.ts";
+import { brokerSocket, listens } from "./broker.ts";
 import { containersConf, contents, filesIn } from "./containers-conf.ts";
-import type { Finding, Level } from "./finding.ts";
+import { type Finding, finding } from "./finding.ts";
 import { installedFile } from "./installation.ts";
 import { hasSysAdmin } from "./process-info.ts";
 import { executableIn, findProgram } from "./tools.ts";
@@ -38,8 +37,6 @@ const CDI_DIRECTORIES = ["/etc/cdi", "/var/run/cdi"];
 const CNI_CALLERS = ["containerd", "nerdctl", "crio", "kubelet"];
 /** What callers have in PATH that have not been given one. */
 const SHORT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".split(delimiter);
-
-const finding = (check: string, level: Level, text: string): Finding => ({ check, level, text });
 
 /** One for each way to call us; none for callers that are not on this machine. */
 export async function callerFindings(env: Environment): Promise<Finding[]> {
@@ -144,18 +141,6 @@ async function broker(env: Environment): Promise<Finding[]> {
   const remedy = "systemctl --user enable --now bucatini-broker.socket, or bucatini broker";
   const text = `nobody listens at ${path}, so networks of rootless ${caller} are slower; start it: ${remedy}`;
   return [finding("broker", "unused", text)];
-}
-
-function listens(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = createConnection(path);
-    const end = (result: boolean): void => {
-      socket.destroy();
-      resolve(result);
-    };
-    socket.on("connect", () => end(true));
-    socket.on("error", () => end(false));
-  });
 }
 
 /** A file of our own, by its place in dist/. */

@@ -5,6 +5,7 @@ import { AppError, appErrorFrom, errorCode } from "../base/errors.ts";
 import { parseJson } from "../base/json.ts";
 import { isLocked } from "../kernel/file-lock.ts";
 import { isSameProcess } from "./process-info.ts";
+import { readLine } from "./read-line.ts";
 import { type FoundEngine, isTakenOver, removeStateDirectory } from "./state-directory.ts";
 
 /** An engine answers from its loop at once, and a change of many ports within seconds; one that does not is stuck. */
@@ -39,36 +40,28 @@ const badAnswer = (engine: FoundEngine, method: string, why: string): AppError =
   );
 
 /** Sends one line and gives the first line that comes back. */
-function exchange(engine: FoundEngine, method: string, line: string, timeoutMs: number): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = createConnection(join(engine.directory, "control.sock"));
-    let text = "";
-    const fail = (error: AppError): void => {
-      socket.destroy();
-      reject(error);
-    };
-    const timer = setTimeout(() => {
-      fail(badAnswer(engine, method, `nothing came within ${timeoutMs / 1000} s`));
-    }, timeoutMs);
-    socket.setEncoding("utf8");
-    socket.on("data", (chunk: string) => {
-      text += chunk;
-      if (text.length > ANSWER_MAX) fail(badAnswer(engine, method, `it has over ${ANSWER_MAX} characters`));
-      if (!chunk.includes("\n")) return;
-      socket.destroy();
-      resolve(text.slice(0, text.indexOf("\n")));
-    });
-    socket.on("error", (cause) => {
-      const why = `cannot reach the engine ${engine.state.id} (process ${engine.state.pid}): ${errorCode(cause)}`;
-      fail(new AppError("NOT_RUNNING", why, { cause }));
-    });
-    socket.on("close", () => {
-      clearTimeout(timer);
-      // Changes nothing when the answer has already come.
-      fail(badAnswer(engine, method, "it closed the connection"));
-    });
-    socket.write(line);
-  });
+async function exchange(
+  engine: FoundEngine,
+  method: string,
+  request: string,
+  timeoutMs: number,
+): Promise<string> {
+  const socket = createConnection(join(engine.directory, "control.sock"));
+  // Whoever reads hears of it.
+  socket.on("error", () => {});
+  socket.write(request);
+  let line: string | undefined;
+  try {
+    line = await readLine(socket, ANSWER_MAX, timeoutMs);
+  } catch (cause) {
+    if (cause instanceof RangeError) throw badAnswer(engine, method, cause.message);
+    const why = `cannot reach the engine ${engine.state.id} (process ${engine.state.pid}): ${errorCode(cause)}`;
+    throw new AppError("NOT_RUNNING", why, { cause });
+  } finally {
+    socket.destroy();
+  }
+  if (line === undefined) throw badAnswer(engine, method, "it closed the connection");
+  return line;
 }
 
 /** Ends an engine and returns when its process and its directory are gone. Throws ENGINE_FAILED. */

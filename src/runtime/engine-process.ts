@@ -45,7 +45,8 @@ const ENVIRONMENT = {
   MALLOC_TRIM_THRESHOLD_: "65536",
 };
 
-const READY_TIMEOUT_MS = 15_000;
+/** An engine has this long to be ready. */
+export const READY_TIMEOUT_MS = 15_000;
 /** How much of the log is worth quoting when the engine fails before it is ready. */
 const LOG_TAIL_BYTES = 1000;
 

@@ -1,7 +1,7 @@
 /** What a look at this machine gives. */
 
 /** "unused": it could be set up and is not; "problem": containers cannot be connected. */
-export type Level = "ok" | "unused" | "warning" | "problem";
+type Level = "ok" | "unused" | "warning" | "problem";
 
 export interface Finding {
   /** What was looked at, in a few words; the same in every run. */
@@ -10,3 +10,5 @@ export interface Finding {
   /** What was found, and, unless all is well, what to do. */
   text: string;
 }
+
+export const finding = (check: string, level: Level, text: string): Finding => ({ check, level, text });

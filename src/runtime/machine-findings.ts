@@ -10,7 +10,7 @@ import { hasSegmentationOffload } from "../kernel/tap.ts";
 import { NetnsWatch } from "../kernel/watch.ts";
 import { checkTun } from "./check-tun.ts";
 import { whyNoNamespaces } from "./container.ts";
-import type { Finding, Level } from "./finding.ts";
+import { type Finding, finding } from "./finding.ts";
 import { installedFile } from "./installation.ts";
 import type { TapProbe } from "./probe-main.ts";
 import { hasSysAdmin } from "./process-info.ts";
@@ -21,8 +21,6 @@ import { findProgram, requireTool } from "./tools.ts";
 const WANTED_FILES = 16_384;
 /** Pages in the large pipes of an engine: 16 of 1 MiB. */
 const WANTED_PIPE_PAGES = 4096;
-
-const finding = (check: string, level: Level, text: string): Finding => ({ check, level, text });
 
 /** All of them, in the order in which a person would ask. */
 export function machineFindings(): Finding[] {

@@ -23,9 +23,8 @@ export function readLine(socket: Socket, max: number, timeoutMs: number): Promis
     const closed = (): void => end();
     const onData = (chunk: string): void => {
       text += chunk;
-      const at = text.indexOf("\n");
-      if (at >= 0) end(undefined, text.slice(0, at));
-      else if (text.length > max) end(new RangeError(`a line has over ${max} characters`));
+      if (text.length > max) end(new RangeError(`it has over ${max} characters`));
+      else if (chunk.includes("\n")) end(undefined, text.slice(0, text.indexOf("\n")));
     };
     socket.setEncoding("utf8").on("data", onData).on("error", end).on("close", closed).on("end", closed);
     socket.resume();
