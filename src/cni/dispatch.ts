@@ -31,16 +31,31 @@ export interface CniRequest extends Attachment {
   environment: Environment;
 }
 
-interface CniVerb {
-  /** The version of the specification that it came with. */
+/** What the specification says of a verb. */
+interface VerbRules {
+  /** The version that it came with. */
   readonly since: CniVersion;
   readonly required: readonly VariableName[];
-  /** Gives the result to print, or undefined for none. What it throws becomes the error that is printed. */
-  run(request: CniRequest): Promise<unknown>;
 }
 
-/** By CNI_COMMAND. */
-export type CniVerbs = Readonly<Record<string, CniVerb>>;
+const ATTACHMENT = ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"] as const;
+/** By CNI_COMMAND. VERSION is answered here, whatever else is there. */
+const RULES = {
+  ADD: { since: "0.1.0", required: ATTACHMENT },
+  DEL: { since: "0.1.0", required: ["CNI_CONTAINERID", "CNI_IFNAME"] },
+  CHECK: { since: "0.4.0", required: ATTACHMENT },
+  GC: { since: "1.1.0", required: ["CNI_PATH"] },
+  STATUS: { since: "1.1.0", required: ["CNI_PATH"] },
+} as const satisfies Readonly<Record<string, VerbRules>>;
+type Verb = keyof typeof RULES;
+
+const isVerb = (command: string): command is Verb => Object.hasOwn(RULES, command);
+
+/**
+ * What is done for each verb: gives the result to print, or undefined for none. What it throws becomes the error that is
+ * printed.
+ */
+export type CniVerbs = Readonly<Record<Verb, (request: CniRequest) => Promise<unknown>>>;
 
 /** How the process ends. */
 export interface Outcome {
@@ -58,18 +73,18 @@ export async function dispatch(
   verbs: CniVerbs,
 ): Promise<Outcome> {
   const command = environment["CNI_COMMAND"] ?? "";
-  if (command === "") return { status: 0, stdout: "", stderr: about(Object.keys(verbs)) };
+  if (command === "") return { status: 0, stdout: "", stderr: about(Object.keys(RULES)) };
   let version: CniVersion = NEWEST_VERSION;
   try {
     if (command === "VERSION") return success(versions(await readAll(readInput)));
-    if (!Object.hasOwn(verbs, command)) throw invalidEnvironment(`unknown CNI_COMMAND ${command}`);
-    const verb = verbs[command];
-    const attachment = readAttachment(environment, verb.required);
+    if (!isVerb(command)) throw invalidEnvironment(`unknown CNI_COMMAND ${command}`);
+    const { since, required } = RULES[command];
+    const attachment = readAttachment(environment, required);
     const input = await readAll(readInput);
     const config = parseConfiguration(input);
     version = negotiate(config);
-    checkVersion(command, verb.since, version);
-    return success(await verb.run({ ...attachment, version, config, input, environment }));
+    checkVersion(command, since, version);
+    return success(await verbs[command]({ ...attachment, version, config, input, environment }));
   } catch (error) {
     const stack = error instanceof Error && !isExpected(error) ? (error.stack ?? "") : "";
     return { status: 1, stdout: JSON.stringify(errorDocument(error, version)), stderr: stack };

@@ -4,31 +4,11 @@ import { readInput } from "./input.ts";
 import { print, tell } from "./output.ts";
 
 const VERBS: CniVerbs = {
-  ADD: {
-    since: "0.1.0",
-    required: ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"],
-    run: async (request) => (await ready(import("./cni-add.ts"))).add(request),
-  },
-  DEL: {
-    since: "0.1.0",
-    required: ["CNI_CONTAINERID", "CNI_IFNAME"],
-    run: async (request) => (await ready(import("./cni-del.ts"))).del(request),
-  },
-  CHECK: {
-    since: "0.4.0",
-    required: ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"],
-    run: async (request) => (await ready(import("./cni-check.ts"))).check(request),
-  },
-  GC: {
-    since: "1.1.0",
-    required: ["CNI_PATH"],
-    run: async (request) => (await ready(import("./cni-gc.ts"))).gc(request),
-  },
-  STATUS: {
-    since: "1.1.0",
-    required: ["CNI_PATH"],
-    run: async (request) => (await ready(import("./cni-status.ts"))).status(request),
-  },
+  ADD: async (request) => (await ready(import("./cni-add.ts"))).add(request),
+  DEL: async (request) => (await ready(import("./cni-del.ts"))).del(request),
+  CHECK: async (request) => (await ready(import("./cni-check.ts"))).check(request),
+  GC: async (request) => (await ready(import("./cni-gc.ts"))).gc(request),
+  STATUS: async (request) => (await ready(import("./cni-status.ts"))).status(request),
 };
 
 /** A verb, once the place of our state is settled. */

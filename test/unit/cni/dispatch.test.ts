@@ -21,22 +21,24 @@ interface Call {
   run?: (request: CniRequest) => Promise<unknown>;
 }
 
+/** Every verb does the same. */
+const all = (run: (request: CniRequest) => Promise<unknown>): CniVerbs => ({
+  ADD: run,
+  DEL: run,
+  CHECK: run,
+  GC: run,
+  STATUS: run,
+});
+
 /** One call: how it ended, the JSON that was printed, and whether stdin was read. */
 async function call({ environment = ENVIRONMENT, input = JSON.stringify(CONFIG), run }: Call) {
   const verb = run ?? ((request: CniRequest) => Promise.resolve(request));
-  const verbs: CniVerbs = {
-    ADD: { since: "0.1.0", required: ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"], run: verb },
-    DEL: { since: "0.1.0", required: ["CNI_CONTAINERID", "CNI_IFNAME"], run: verb },
-    CHECK: { since: "0.4.0", required: ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"], run: verb },
-    GC: { since: "1.1.0", required: ["CNI_PATH"], run: verb },
-    STATUS: { since: "1.1.0", required: ["CNI_PATH"], run: verb },
-  };
   let reads = 0;
   const read = async (): Promise<string> => {
     reads++;
     return input;
   };
-  const { status, stdout, stderr } = await dispatch(environment, read, verbs);
+  const { status, stdout, stderr } = await dispatch(environment, read, all(verb));
   return { status, json: stdout === "" ? undefined : JSON.parse(stdout), stderr, reads };
 }
 
@@ -130,9 +132,8 @@ test.each(["", "{", '{"cniVersion": "1.1.0"} x', "null", "[]", '"text"', "7"])(
 );
 
 test("stdin that cannot be read is an I/O failure", async () => {
-  const { stdout, status } = await dispatch(ENVIRONMENT, () => Promise.reject(new Error("EIO")), {
-    ADD: { since: "0.1.0", required: [], run: async () => ({}) },
-  });
+  const verbs = all(async () => ({}));
+  const { stdout, status } = await dispatch(ENVIRONMENT, () => Promise.reject(new Error("EIO")), verbs);
   expect(status).toBe(1);
   expect(JSON.parse(stdout)).toMatchObject({ code: 5, details: "Error: EIO" });
 });

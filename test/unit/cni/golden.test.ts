@@ -3,11 +3,8 @@ import { expect, test } from "@jest/globals";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { dispatch, type CniVerbs } from "../../../src/cni/dispatch.ts";
-import { formatResult } from "../../../src/cni/format-result.ts";
-import { addResult, mergeResults } from "../../../src/cni/result.ts";
 import { SUPPORTED_VERSIONS } from "../../../src/cni/versions.ts";
-import { readWanted } from "../../../src/cni/wanted.ts";
-import { planNetwork } from "../../../src/config/network-plan.ts";
+import { addOnPaper } from "../../support/cni-verbs.ts";
 
 const ENVIRONMENT = {
   CNI_CONTAINERID: "c1",
@@ -25,27 +22,14 @@ const CONFIG = {
   mac: "02:00:00:00:00:0a",
   dns: { nameservers: ["10.1.0.53"], search: ["test"] },
 };
-const EPHEMERAL = { first: 32_768, last: 60_999 };
 
 /** The verbs without the system below them. */
 const VERBS: CniVerbs = {
-  ADD: {
-    since: "0.1.0",
-    required: ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"],
-    run: async (request) => {
-      const { network, dns, previous } = readWanted(request, EPHEMERAL);
-      const ours = addResult(request, planNetwork({ ipv6Available: true }, network), dns);
-      return formatResult(previous === undefined ? ours : mergeResults(previous, ours), request.version);
-    },
-  },
-  DEL: { since: "0.1.0", required: ["CNI_CONTAINERID", "CNI_IFNAME"], run: async () => undefined },
-  CHECK: {
-    since: "0.4.0",
-    required: ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"],
-    run: async () => undefined,
-  },
-  GC: { since: "1.1.0", required: ["CNI_PATH"], run: async () => undefined },
-  STATUS: { since: "1.1.0", required: ["CNI_PATH"], run: async () => undefined },
+  ADD: addOnPaper,
+  DEL: async () => undefined,
+  CHECK: async () => undefined,
+  GC: async () => undefined,
+  STATUS: async () => undefined,
 };
 
 /** What the plugins before us have made, as the same version says it. */

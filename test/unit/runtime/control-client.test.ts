@@ -1,27 +1,15 @@
-import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import { expect, test } from "@jest/globals";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { requestEngine, stopEngine } from "../../../src/runtime/control-client.ts";
 import { startTime } from "../../../src/runtime/process-info.ts";
 import { claimStateDirectory, type FoundEngine, writeState } from "../../../src/runtime/state-directory.ts";
+import { useRuntimeDirectory } from "../../support/runtime-directory.ts";
 
-const before = process.env["XDG_RUNTIME_DIR"];
-let runtime = "";
-
-beforeEach(() => {
-  runtime = mkdtempSync(join(tmpdir(), "bucatini-test-"));
-  process.env["XDG_RUNTIME_DIR"] = runtime;
-});
-
-afterEach(() => {
-  rmSync(runtime, { recursive: true });
-  if (before === undefined) delete process.env["XDG_RUNTIME_DIR"];
-  else process.env["XDG_RUNTIME_DIR"] = before;
-});
+useRuntimeDirectory();
 
 /** Runs `body` with an engine that somebody has taken over: it answers as `answer` does, and a process that only sleeps. */
 async function withEngine(

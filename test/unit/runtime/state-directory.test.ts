@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import { expect, test } from "@jest/globals";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import {
@@ -25,41 +25,30 @@ import {
   writeState,
   type EngineTarget,
 } from "../../../src/runtime/state-directory.ts";
+import { useRuntimeDirectory } from "../../support/runtime-directory.ts";
 
 const TARGET: EngineTarget = { kind: "pid", pid: 4711, netns: "4:4026531840" };
 const OTHER: EngineTarget = { kind: "pid", pid: 4712, netns: "4:4026531841" };
-const before = process.env["XDG_RUNTIME_DIR"];
-let runtime = "";
-
-beforeEach(() => {
-  runtime = mkdtempSync(join(tmpdir(), "bucatini-test-"));
-  process.env["XDG_RUNTIME_DIR"] = runtime;
-});
-
-afterEach(() => {
-  rmSync(runtime, { recursive: true });
-  if (before === undefined) delete process.env["XDG_RUNTIME_DIR"];
-  else process.env["XDG_RUNTIME_DIR"] = before;
-});
+const runtime = useRuntimeDirectory();
 
 const claim = (id = "one", exact = true, target = TARGET) => claimStateDirectory("1.0.0", id, exact, target);
 
 /** Engines of this test only: a person may be running others. */
 const ids = (): string[] =>
   listEngines()
-    .filter(({ directory }) => directory.startsWith(runtime))
+    .filter(({ directory }) => directory.startsWith(runtime()))
     .map(({ state }) => state.id);
 
 test("a claim makes a private directory with a valid state, and nothing is left after it", () => {
   const engine = claim();
   const { directory, state } = engine;
-  expect(directory).toBe(join(runtime, "bucatini", "one"));
+  expect(directory).toBe(join(runtime(), "bucatini", "one"));
   expect(statSync(directory).mode & 0o777).toBe(0o700);
   expect(statSync(join(directory, "state.json")).mode & 0o777).toBe(0o600);
   expect(isEngineState(state)).toBe(true);
   expect(ids()).toEqual(["one"]);
   removeStateDirectory(engine);
-  expect(readdirSync(runtime)).toEqual([]);
+  expect(readdirSync(runtime())).toEqual([]);
 });
 
 test("the root stays while other engines use it", () => {
@@ -68,13 +57,13 @@ test("the root stays while other engines use it", () => {
   removeStateDirectory(one);
   expect(ids()).toEqual(["two"]);
   removeStateDirectory(two);
-  expect(readdirSync(runtime)).toEqual([]);
+  expect(readdirSync(runtime())).toEqual([]);
 });
 
 test("a namespace is served once", () => {
   claim();
   expect(() => claim("two")).toThrow("already served by the engine one");
-  expect(readdirSync(join(runtime, "bucatini"))).toEqual(["one"]);
+  expect(readdirSync(join(runtime(), "bucatini"))).toEqual(["one"]);
 });
 
 test("a name that was asked for is refused when it is taken; one that was made up gets a number", () => {
@@ -143,18 +132,18 @@ test("a state that is no state is removed", () => {
 });
 
 test("a directory that others can enter, or a link, is no place for state", () => {
-  mkdirSync(join(runtime, "bucatini"));
-  chmodSync(join(runtime, "bucatini"), 0o755);
-  expect(claim().directory.startsWith(runtime)).toBe(false);
-  expect(readdirSync(join(runtime, "bucatini"))).toEqual([]);
+  mkdirSync(join(runtime(), "bucatini"));
+  chmodSync(join(runtime(), "bucatini"), 0o755);
+  expect(claim().directory.startsWith(runtime())).toBe(false);
+  expect(readdirSync(join(runtime(), "bucatini"))).toEqual([]);
   listEngines()
     .filter(({ state }) => state.version === "1.0.0")
     .forEach(removeStateDirectory);
-  rmSync(join(runtime, "bucatini"), { recursive: true });
+  rmSync(join(runtime(), "bucatini"), { recursive: true });
   const elsewhere = mkdtempSync(join(tmpdir(), "bucatini-test-"));
-  symlinkSync(elsewhere, join(runtime, "bucatini"));
+  symlinkSync(elsewhere, join(runtime(), "bucatini"));
   const engine = claim();
-  expect(engine.directory.startsWith(runtime)).toBe(false);
+  expect(engine.directory.startsWith(runtime())).toBe(false);
   expect(readdirSync(elsewhere)).toEqual([]);
   removeStateDirectory(engine);
   rmSync(elsewhere, { recursive: true });
@@ -168,14 +157,14 @@ test("a runtime directory that is relative, missing or somebody else's is not us
 });
 
 test("a state that cannot be written is said, and leaves nothing", () => {
-  mkdirSync(join(runtime, "bucatini", "one", "x"), { recursive: true, mode: 0o700 });
-  chmodSync(join(runtime, "bucatini", "one"), 0o755);
+  mkdirSync(join(runtime(), "bucatini", "one", "x"), { recursive: true, mode: 0o700 });
+  chmodSync(join(runtime(), "bucatini", "one"), 0o755);
   expect(() => claim()).toThrow("cannot write the state of the engine");
-  expect(readdirSync(runtime)).toEqual([]);
+  expect(readdirSync(runtime())).toEqual([]);
 });
 
 test("a path that is too long for a socket is refused and leaves nothing", () => {
-  const long = join(runtime, "x".repeat(80));
+  const long = join(runtime(), "x".repeat(80));
   mkdirSync(long, { mode: 0o700 });
   process.env["XDG_RUNTIME_DIR"] = long;
   expect(() => claim()).toThrow("at most 107 bytes; choose a shorter --name");
