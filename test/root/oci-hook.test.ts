@@ -185,7 +185,7 @@ test.each(RUNTIME_NAMES.flatMap((name) => [true, false].map((asRoot) => ({ name,
       await inBundle(net, bundle, serve(runtime, "c1"));
       await askAll(net);
       // The next container has the ports at once.
-      const work = "cd $TMPDIR/work; ";
+      const work = "cd $TMPDIR/scratch; ";
       await net.outside.run(`${work} ${runtime} delete --force c1; ${serve(runtime, "c1")}`);
       await askAll(net);
       const pid = `$(${stage().bucatini} list --json | grep -o '"pid": [0-9]*' | tail -n 1 | grep -o '[0-9]*')`;

@@ -107,8 +107,8 @@ test.each([
       const output = await net.outside.run(
         `set -e
       sh $T/install.sh install
-      mkdir -p /run/work/rootfs/bin /run/work/rootfs/proc /run/work/rootfs/dev
-      cd /run/work
+      mkdir -p /run/scratch/rootfs/bin /run/scratch/rootfs/proc /run/scratch/rootfs/dev
+      cd /run/scratch
       cat > config.json
       for file in $(command -v busybox) $(ldd $(command -v busybox) | grep -o '/[^ ]*'); do
         mkdir -p rootfs$(dirname $file)

@@ -34,11 +34,11 @@ export const RUNTIMES = {
 export type RuntimeName = keyof typeof RUNTIMES;
 export const RUNTIME_NAMES = Object.keys(RUNTIMES) as RuntimeName[];
 
-/** Shell commands that make a bundle in $TMPDIR/work, with an empty environment for the hook, and go there. */
+/** Shell commands that make a bundle in $TMPDIR/scratch, with an empty environment for the hook, and go there. */
 export function makeBundle(stage: Stage, bundle: Bundle): string {
   return `set -e
-    mkdir -p $TMPDIR/work/rootfs/bin $TMPDIR/work/rootfs/proc $TMPDIR/work/rootfs/dev
-    cd $TMPDIR/work
+    mkdir -p $TMPDIR/scratch/rootfs/bin $TMPDIR/scratch/rootfs/proc $TMPDIR/scratch/rootfs/dev
+    cd $TMPDIR/scratch
     for program in $(command -v busybox) $(command -v socat); do
       for file in $program $(ldd $program | grep -o '/[^ ]*'); do
         mkdir -p rootfs$(dirname $file)

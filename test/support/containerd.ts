@@ -28,7 +28,7 @@ const socketOf = (stage: Stage): string => join(stage.dir, "containerd.sock");
 
 /** Directories, plugins beside ours, and a root file system. Each call of ours adds a line to $W/calls. */
 const setUp = (stage: Stage): string => `set -e
-  W=/run/work
+  W=/run/scratch
   mkdir $W
   for name in etc opt; do
     mkdir $W/$name $W/$name.work
@@ -40,7 +40,7 @@ const setUp = (stage: Stage): string => `set -e
   ln -sf /usr/lib/cni/* /opt/cni/bin
   cat > /opt/cni/bin/bucatini <<'END'
 #!/bin/sh
-echo "$CNI_COMMAND $CNI_CONTAINERID $CNI_IFNAME $CNI_NETNS" >> /run/work/calls
+echo "$CNI_COMMAND $CNI_CONTAINERID $CNI_IFNAME $CNI_NETNS" >> /run/scratch/calls
 exec ${stage.dir}/dist/cni/bucatini
 END
   chmod 755 /opt/cni/bin/bucatini
@@ -82,12 +82,12 @@ export async function withContainerd(
       socket: socketOf(stage),
       script: async (text) =>
         net.outside.run(
-          `B=${stage.bucatini} W=/run/work; ctr() { command ctr -a ${socketOf(stage)} "$@"; }; set -e\n${text}`,
+          `B=${stage.bucatini} W=/run/scratch; ctr() { command ctr -a ${socketOf(stage)} "$@"; }; set -e\n${text}`,
           { seconds: 60 },
         ),
       kill: async () => void (await running?.kill()),
       start: async () => {
-        running = await net.outside.start("containerd -c /run/work/config.toml", {
+        running = await net.outside.start("containerd -c /run/scratch/config.toml", {
           says: "containerd successfully booted",
         });
       },
