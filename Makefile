@@ -6,7 +6,8 @@
 INSTALLED := node_modules/.package-lock.json
 BUILT := dist/package.json
 SOURCES := $(shell find $(wildcard src plugin hooks schemas) -type f -not -path 'src/config/generated/*') build.mjs package.json tsconfig.json
-JEST := npx --no-install jest --runInBand
+# What a failed test leaves open must not keep the run from ending.
+JEST := npx --no-install jest --forceExit --runInBand
 
 # dist/ for this machine; after `make clean`, PLATFORMS=all adds the native modules for others.
 build: $(BUILT)
@@ -30,14 +31,14 @@ run: build
 # One after the other: tests with namespaces measure time-outs, and the machine may be small.
 test: build check
 	sh test/setup.sh
-	$(JEST) --runInBand
+	$(JEST)
 
 test-unit: build
 	$(JEST) --selectProjects unit property packet platform
 
 test-netns: build
 	sh test/setup.sh
-	$(JEST) --runInBand --selectProjects netns root
+	$(JEST) --selectProjects netns root
 
 check: $(INSTALLED)
 	node build.mjs gen

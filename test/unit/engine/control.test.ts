@@ -24,6 +24,8 @@ const state: EngineState = {
 let directory = "";
 let server: ControlServer;
 let accepting: NodeJS.Timeout;
+/** Answers that have been made for "big". */
+let bigAnswers = 0;
 
 const handlers = new Map<string, (params: unknown) => unknown>([
   ["echo", (params) => params],
@@ -37,7 +39,7 @@ const handlers = new Map<string, (params: unknown) => unknown>([
   ],
   ["slow", (params) => new Promise((resolve) => setTimeout(() => resolve(params), 50))],
   ["big-number", () => 1n],
-  ["big", () => "x".repeat(200_000)],
+  ["big", () => (bigAnswers++, "x".repeat(200_000))],
 ]);
 
 beforeEach(() => restart());
@@ -214,7 +216,8 @@ test("a client that does not read is not served further, holds little memory and
   const requests = 500;
   slow.write('{"method":"big"}\n'.repeat(requests));
   await new Promise((resolve) => setTimeout(resolve, 100));
-  expect(process.memoryUsage().arrayBuffers).toBeLessThan(50 * 1024 * 1024);
+  // What has been answered and not read is held: not much more than the kernel's buffers hold anyway.
+  expect(bigAnswers).toBeLessThan(requests / 2);
   expect(await ask("echo", 1)).toBe(1);
   let length = 0;
   slow.on("data", (chunk) => (length += chunk.length));
