@@ -1,5 +1,4 @@
 /** The options of `run` and `attach`, and what they mean. */
-import { isIpv4, parseIp } from "../base/address.ts";
 import { type OptionSpec, type ParsedArguments, usage } from "./command-line.ts";
 import { PORT_START_OPTIONS, portOptions } from "./port-options.ts";
 import type { PortRange } from "./port-spec.ts";
@@ -244,7 +243,3 @@ export function logLevel(text: string, where = "--log-level"): LogLevel {
   if (level === undefined) throw usage(`${where} ${text}: not one of ${LOG_LEVELS.join(", ")}`);
   return level;
 }
-
-/** The address among `texts` that is of the wanted family. */
-export const ofFamily = (texts: readonly string[], v6: boolean): string | undefined =>
-  texts.find((text) => isIpv4(parseIp(text.split("/", 1)[0])!) !== v6);

@@ -3,7 +3,6 @@
  * Pure: works on tables that were read elsewhere, at start and whenever they change.
  */
 import { isIpv4, isLinkLocal, parseIp } from "../base/address.ts";
-import { AppError } from "../base/errors.ts";
 import { AddressFlag, isDefaultRoute, LinkFlag, MAIN_TABLE, RouteType, Scope } from "../base/network.ts";
 import type { Family, NetworkAddress, NetworkLink, Nexthop, Route } from "../base/network.ts";
 
@@ -33,6 +32,9 @@ export interface FamilyTemplate {
 export interface Template {
   ipv4?: FamilyTemplate;
   ipv6?: FamilyTemplate;
+  /** Why these, or what is waited for; for people. */
+  choice4: string;
+  choice6: string;
   ipv6Available: boolean;
 }
 
@@ -51,44 +53,37 @@ export interface TemplateOptions {
 /** A host that is a router has more routes than a container needs; those on the link always travel. */
 const MAX_GATEWAY_ROUTES = 1_000;
 
-/** Throws AppError NO_ADDRESS when an interface was named and cannot serve any of the families it was named for. */
+/** A host that has nothing to offer yet is an ordinary state: the family is absent until it has. */
 export function chooseTemplate(host: HostNetwork, options: TemplateOptions): Template {
-  const families: Family[] = [];
-  if (options.ipv4) families.push(4);
-  if (options.ipv6 && host.ipv6Available) families.push(6);
-  const template: Template = { ipv6Available: host.ipv6Available };
-  const named = families.flatMap((family) => interfaceNamed(options, family) ?? []);
-  for (const family of families) {
-    const name = interfaceNamed(options, family);
-    const candidates = name === undefined ? candidateLinks(host, family) : [linkByName(host, name)];
+  const template = { ...NO_TEMPLATE, ipv6Available: host.ipv6Available };
+  for (const family of FAMILIES) {
+    if (!options[`ipv${family}`] || (family === 6 && !host.ipv6Available)) continue;
+    const name = options.template ?? options[`outboundInterface${family}`];
+    const candidates = name === undefined ? candidateLinks(host, family) : linksNamed(host, name);
     const pinned = options.addresses.some((text) => isOfFamily(text.split("/")[0], family));
     const link = candidates.find(({ index }) => pinned || usableAddresses(host, family, index).length > 0);
     if (link !== undefined) template[`ipv${family}`] = familyTemplate(host, family, link);
-  }
-  const unusable = named.find(
-    (name) => ![template.ipv4, template.ipv6].some((each) => each?.link.name === name),
-  );
-  if (unusable !== undefined) {
-    throw new AppError(
-      "NO_ADDRESS",
-      `the host's interface ${unusable} has no usable address: give it one, name another interface or give the container's addresses`,
-    );
+    template[`choice${family}`] = describeChoice(name, template[`ipv${family}`]);
   }
   return template;
 }
 
-const interfaceNamed = (options: TemplateOptions, family: Family): string | undefined =>
-  options.template ?? options[`outboundInterface${family}`];
+const FAMILIES = [4, 6] as const;
+const OFF = "the family is off";
 
-function linkByName(host: HostNetwork, name: string): NetworkLink {
-  const link = host.links.find((each) => each.name === name);
-  if (link !== undefined) return link;
-  const names = host.links.filter((each) => !isLoopbackLink(each)).map((each) => each.name);
-  throw new AppError(
-    "NO_ADDRESS",
-    `the host has no interface ${name}: name one of ${names.join(", ") || "its interfaces"}, or none to follow the default route`,
-  );
+/** What a host without any network gives. */
+export const NO_TEMPLATE: Template = { choice4: OFF, choice6: OFF, ipv6Available: true };
+
+function describeChoice(name: string | undefined, template: FamilyTemplate | undefined): string {
+  if (template === undefined) {
+    return `waiting for ${name ?? "an interface with a route"}${name === undefined ? " and an address" : " to have an address"}`;
+  }
+  if (name !== undefined) return "it was named";
+  return template.routes.some(isDefaultRoute) ? "it has the default route" : "it has a route";
 }
+
+const linksNamed = (host: HostNetwork, name: string): NetworkLink[] =>
+  host.links.filter((link) => link.name === name);
 
 /** Interfaces with a default route, the preferred one first; then those with any other route. */
 function candidateLinks(host: HostNetwork, family: Family): NetworkLink[] {
@@ -170,3 +165,7 @@ export function isOfFamily(text: string, family: Family): boolean {
   const words = parseIp(text);
   return words !== undefined && isIpv4(words) === (family === 4);
 }
+
+/** The first address of a family among texts that may carry a length. */
+export const ofFamily = (texts: readonly string[], v6: boolean): string | undefined =>
+  texts.find((text) => isOfFamily(text.split("/", 1)[0], v6 ? 6 : 4));

@@ -48,6 +48,8 @@ export interface FamilyPlan {
   /** The template on the host, and the scope of its link-local addresses; empty and 0 in local mode. */
   hostInterface: string;
   hostInterfaceIndex: number;
+  /** Why that one, or what is waited for; for people. */
+  choice: string;
 }
 
 export interface NetworkPlan {
@@ -80,8 +82,8 @@ export function planNetwork(template: Template, options: PlanOptions): NetworkPl
   const templates = [template.ipv4, template.ipv6].filter((each) => each !== undefined);
   const mtu = Math.min(options.mtu ?? Math.min(...templates.map(({ link }) => link.mtu)), LINK_MTU_MAX);
   const ipv6Enabled = options.ipv6 && template.ipv6Available && (mtu === 0 || mtu >= IPV6_MTU_MIN);
-  const ipv4 = planFamily(4, options.ipv4, template.ipv4, options);
-  const ipv6 = planFamily(6, ipv6Enabled, template.ipv6, options);
+  const ipv4 = planFamily(4, options.ipv4, template.ipv4, template.choice4, options);
+  const ipv6 = planFamily(6, ipv6Enabled, template.ipv6, template.choice6, options);
   return {
     interfaceName: options.interfaceName ?? templates[0]?.link.name ?? "tap0",
     mtu,
@@ -100,6 +102,7 @@ function planFamily(
   family: Family,
   enabled: boolean,
   template: FamilyTemplate | undefined,
+  choice: string,
   options: PlanOptions,
 ): FamilyPlan {
   const given = options.addresses.filter((text) => isOfFamily(text.split("/")[0], family));
@@ -127,6 +130,7 @@ function planFamily(
     pinnedRoutes: isPinned,
     hostInterface: template?.link.name ?? "",
     hostInterfaceIndex: template?.link.index ?? 0,
+    choice,
   };
 }
 

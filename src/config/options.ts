@@ -2,6 +2,7 @@
  * Everything a person or a caller may ask for, and what the engine is told. Both are plain JSON: they cross
  * process borders. Addresses are text in canonical form.
  */
+import type { ConnectionOptions } from "./connection.ts";
 import type { NetworkPlan } from "./network-plan.ts";
 
 /** From the least to the most talkative. */
@@ -121,10 +122,22 @@ export interface DhcpOptions {
   ipv6: boolean;
 }
 
+/** Where the container's addresses and routes come from: the host's template, or a range that only it has. */
+export const ADDRESSINGS = ["mirror", "private"] as const;
+export type Addressing = (typeof ADDRESSINGS)[number];
+
+/** Whether the container sees its link go down with the template's. */
+export const CARRIERS = ["up", "follow"] as const;
+export type Carrier = (typeof CARRIERS)[number];
+
 /** How a container is to be connected, as asked for. Absent means: the default. */
 export interface NetworkOptions {
   ipv4: boolean;
   ipv6: boolean;
+  /** Whether the connection follows the host as long as it lasts; otherwise it stays what it was at the start. */
+  follow: boolean;
+  addressing: Addressing;
+  carrier: Carrier;
   /** "address/length" or "address". */
   addresses: string[];
   /** At most one of each family. */
@@ -177,6 +190,9 @@ export interface NetworkOptions {
 export const DEFAULT_NETWORK: NetworkOptions = {
   ipv4: true,
   ipv6: true,
+  follow: true,
+  addressing: "mirror",
+  carrier: "up",
   configure: true,
   addresses: [],
   gateways: [],
@@ -286,6 +302,9 @@ export interface WatchOptions {
 export interface EngineOptions {
   id: string;
   fds: EngineFds;
+  /** What was asked for: how the connection follows the host. */
+  asked: ConnectionOptions;
+  /** What it comes to at the start, with `rules` and `advertise`. */
   plan: NetworkPlan;
   /** The interface inside: the TAP, or the loopback interface where there is none. */
   interface: {

@@ -5,6 +5,7 @@ import type { FamilyPlan } from "../config/network-plan.ts";
 import type { EngineOptions } from "../config/options.ts";
 import { TUN_F_USO4 } from "../ffi/constants.ts";
 import type { Address, AddressRules, FamilyRules } from "../forward/address-rules.ts";
+import type { Net } from "../proto/net.ts";
 import type { FamilyLink, Link, Link4, Route4 } from "../proto/link.ts";
 
 const BROADCAST_MAC = new Uint8Array(6).fill(0xff);
@@ -56,6 +57,21 @@ function buildFamily(plan: FamilyPlan, dhcp: boolean): FamilyLink {
     assigned: addresses(plan.addresses.map((planned) => planned.address)),
     dhcp,
   };
+}
+
+/**
+ * Has the protocols work with what holds now. Flows keep what they were made with; what the container was heard from
+ * stays, for only its own packets tell that.
+ */
+export function updateNet(net: Net, options: EngineOptions, offloads: number): void {
+  const { guestMac } = net.link;
+  Object.assign(net.link, buildLink(options, offloads), { guestMac });
+  const rules = buildRules(options, net.link);
+  for (const family of ["v4", "v6"] as const) {
+    const { seen, seenLinkLocal } = net.rules[family];
+    Object.assign(net.rules[family], rules[family], { seen, seenLinkLocal });
+  }
+  net.rules.dnsServers = rules.dnsServers;
 }
 
 export function buildRules({ rules, plan, interface: inside }: EngineOptions, link: Link): AddressRules {

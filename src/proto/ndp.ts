@@ -22,6 +22,7 @@ import {
   writeRouterAdvertisement,
 } from "../wire/router-advertisement.ts";
 import type { Upper } from "./input.ts";
+import type { Link } from "./link.ts";
 import type { Net } from "./net.ts";
 import type { Output } from "./output.ts";
 
@@ -82,6 +83,14 @@ export class Ndp implements Upper {
     if (this.#advertiseAt >= 0 && host.nowMs < this.#advertiseAt) return;
     if (this.#advertiseAt >= 0) this.#advertise(ALL_NODES, 0, ALL_NODES_MAC);
     this.#advertiseAt = host.nowMs + INTERVAL_MIN_MS + this.#random() * (INTERVAL_MAX_MS - INTERVAL_MIN_MS);
+  }
+
+  /** Advertises at once when what is advertised has changed. */
+  networkChanged(before: Link): void {
+    const { link } = this.#net;
+    if (!link.routerAdvertisements || !link.v6.enabled) return;
+    if (before.mtu !== link.mtu || before.v6.assigned !== link.v6.assigned)
+      this.#advertise(ALL_NODES, 0, ALL_NODES_MAC);
   }
 
   /** Milliseconds until `expire` has something to do, or -1. */

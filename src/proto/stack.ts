@@ -10,6 +10,7 @@ import { Fragmentation } from "./fragments.ts";
 import { Count } from "../base/counters.ts";
 import { Icmp4, Icmp6 } from "./icmp.ts";
 import { Input, type Upper } from "./input.ts";
+import type { Link } from "./link.ts";
 import { Ndp } from "./ndp.ts";
 import type { Net } from "./net.ts";
 import { Output } from "./output.ts";
@@ -70,6 +71,14 @@ export class Stack {
     this.#handlers[FlowType.Udp] = this.udp;
     this.#handlers[FlowType.Ping4] = this.#ping;
     this.#handlers[FlowType.Ping6] = this.#ping;
+  }
+
+  /**
+   * Tells the container what has changed, where it cannot see that itself.
+   * @param before the link as it was
+   */
+  networkChanged(before: Link): void {
+    this.ndp.networkChanged(before);
   }
 
   /** Handles one frame from the container in `[at, end)` of the arena; see `Input.frame`. */

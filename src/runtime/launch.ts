@@ -5,27 +5,24 @@
  */
 import { closeSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { isIpv4, isLinkLocal, isLoopback, parseIp } from "../base/address.ts";
 import { AppError } from "../base/errors.ts";
-import { ofFamily } from "../config/from-cli.ts";
-import { IPV6_MTU_MIN, planNetwork, type NetworkPlan } from "../config/network-plan.ts";
+import { type Connection, connectionOf, type ConnectionOptions } from "../config/connection.ts";
+import { chooseTemplate } from "../config/host-template.ts";
+import { IPV6_MTU_MIN, type NetworkPlan } from "../config/network-plan.ts";
 import {
   DEFAULT_PENDING_BYTES,
-  type AdvertiseOptions,
   type EngineOptions,
   type HandedInSocket,
   type NetworkOptions,
   type ProcessOptions,
-  type RuleOptions,
   type WatchOptions,
 } from "../config/options.ts";
-import type { ResolvConf } from "../config/resolv-conf.ts";
-import { specialRoutes } from "../config/special-routes.ts";
+import { type ConfiguredNetns, configureNetns } from "../follow/configure-netns.ts";
+import { readHostNetwork } from "../follow/host-network.ts";
 import { Netlink } from "../kernel/netlink.ts";
 import { openTapIn, type Netns } from "../kernel/namespace.ts";
 import { openRouteSocketIn } from "../kernel/route-socket.ts";
 import { Cleanup } from "./cleanup.ts";
-import { type ConfiguredNetns, configureNetns } from "./configure-netns.ts";
 import { type EngineResources, startEngine } from "./engine-process.ts";
 import { whyNotWritten } from "./file-failure.ts";
 import { openCapture, openLimitedLog, openLog } from "./output-files.ts";
@@ -34,15 +31,11 @@ import { startOnceOthersHaveLeft } from "./leaving-engines.ts";
 import { startTime } from "./process-info.ts";
 import { writeState, type EngineState, type FoundEngine } from "./state-directory.ts";
 import { readResolvConf } from "./resolv-conf.ts";
-import { readTemplate } from "./template.ts";
 
 /** What to connect and how; plain JSON. */
-export interface LaunchRequest {
+export interface LaunchRequest extends ConnectionOptions {
   /** The claimed state directory and its first state. */
   engine: FoundEngine;
-  network: NetworkOptions;
-  /** Addresses inside that forward DNS. */
-  dnsForward: readonly string[];
   watch: WatchOptions;
   process: ProcessOptions;
   /** Sockets for the engine that are bound already. */
@@ -78,10 +71,10 @@ export async function launch(request: LaunchRequest, netns: Netns, stderr = 2): 
     const outputs = openOutputs(request, stderr, closeLater);
     const hostNetlink = Netlink.open();
     closeLater("the host's netlink socket", hostNetlink.fd);
-    const { plan, notes } = makePlan(hostNetlink, request.network);
-    const resolvConf = readResolvConf();
-    const rules = ruleOptions(request, plan, resolvConf);
-    addSpecialRoutes(plan, rules);
+    const template = chooseTemplate(readHostNetwork(hostNetlink), request.network);
+    const connection = connectionOf(template, readResolvConf(), request);
+    const { plan } = connection;
+    const notes = planNotes(plan, request.network);
     const containerNetlink = await openRouteSocketIn(netns);
     closeLater("the container's netlink socket", containerNetlink.fd);
     const tap = request.network.ports.spliceOnly
@@ -95,10 +88,7 @@ export async function launch(request: LaunchRequest, netns: Netns, stderr = 2): 
     plan.ipv4.enabled &&= configured.ipv4;
     plan.ipv6.enabled &&= configured.ipv6;
     checkFamilies(plan, `its kernel takes none (${configured.warnings.join("; ")})`);
-    const options = {
-      ...engineOptions(request, plan, rules, configured),
-      advertise: advertiseOptions(request.network, rules, resolvConf),
-    };
+    const options = engineOptions(request, connection, configured);
     const resources = {
       tap: tap?.fd ?? -1,
       hostNetlink: hostNetlink.fd,
@@ -122,9 +112,9 @@ export async function launch(request: LaunchRequest, netns: Netns, stderr = 2): 
 
 const mtuInForce = ({ mtu }: NetworkPlan): number => (mtu === 0 ? TAP_DEFAULT_MTU : mtu);
 
-function makePlan(hostNetlink: Netlink, network: NetworkOptions): { plan: NetworkPlan; notes: string[] } {
-  const plan = planNetwork(readTemplate(hostNetlink, network), network);
-  if (network.ports.spliceOnly) return { plan: withoutLink(plan), notes: [] };
+/** What a person should know of a plan. Throws NO_ADDRESS when there is nothing to connect. */
+function planNotes(plan: NetworkPlan, network: NetworkOptions): string[] {
+  if (network.ports.spliceOnly) return [];
   checkFamilies(plan, "this kernel has no IPv6, or the MTU is too small for it");
   // A host with one family is common and no news; a host with none is.
   const isIsolated = plan.ipv4.enabled === plan.localMode.ipv4 && plan.ipv6.enabled === plan.localMode.ipv6;
@@ -135,15 +125,8 @@ function makePlan(hostNetlink: Netlink, network: NetworkOptions): { plan: Networ
       `an MTU of ${plan.mtu} is too small for IPv6, which needs ${IPV6_MTU_MIN}: there is only IPv4`,
     );
   }
-  return { plan, notes };
+  return notes;
 }
-
-/** All that is left without a TAP is the loopback interface, which the kernel configures. */
-const withoutLink = (plan: NetworkPlan): NetworkPlan => ({
-  ...plan,
-  ipv4: { ...plan.ipv4, addresses: [], routes: [] },
-  ipv6: { ...plan.ipv6, addresses: [], routes: [] },
-});
 
 function checkFamilies({ ipv4, ipv6 }: NetworkPlan, why: string): void {
   if (ipv4.enabled || ipv6.enabled) return;
@@ -199,18 +182,22 @@ function openOutputs(
 
 function engineOptions(
   request: LaunchRequest,
-  plan: NetworkPlan,
-  rules: RuleOptions,
+  connection: Connection,
   { name, interfaceIndex: index, linkLocal }: ConfiguredNetns,
-): Omit<EngineOptions, "fds" | "advertise"> {
-  const { network, engine, watch, process: options } = request;
+): Omit<EngineOptions, "fds"> {
+  const { network, dnsForward, engine, watch, process: options } = request;
   const { logLimit, captureFile, statsSeconds } = options;
   const runAs = engineIdentity(options.runAs);
   return {
     id: engine.state.id,
-    plan,
-    interface: { name, index, mtu: mtuInForce(plan), ...(linkLocal !== undefined && { linkLocal }) },
-    rules,
+    asked: { network, dnsForward },
+    ...connection,
+    interface: {
+      name,
+      index,
+      mtu: mtuInForce(connection.plan),
+      ...(linkLocal !== undefined && { linkLocal }),
+    },
     ports: network.ports,
     routerAdvertisements: network.routerAdvertisements,
     dhcp: network.dhcp,
@@ -226,67 +213,6 @@ function engineOptions(
     offload: network.offload,
     limits: { flows: network.flows, pendingBytes: DEFAULT_PENDING_BYTES },
   };
-}
-
-/** A container must reach what stands for resolver and host even where the host's routes lead nowhere. */
-function addSpecialRoutes(plan: NetworkPlan, rules: RuleOptions): void {
-  const addresses4 = [rules.dnsMatch4, rules.mapHostLoopback4, rules.mapGuest4];
-  const addresses6 = [rules.dnsMatch6, rules.mapHostLoopback6, rules.mapGuest6];
-  for (const [family, familyPlan, addresses] of [
-    [4, plan.ipv4, addresses4],
-    [6, plan.ipv6, addresses6],
-  ] as const) {
-    if (!familyPlan.enabled) continue;
-    const special = addresses.filter((each) => each !== undefined);
-    familyPlan.routes.push(...specialRoutes(family, familyPlan, special));
-  }
-}
-
-/** The rules of forwarding that options and plan come to. */
-export function ruleOptions(
-  { network, dnsForward }: Pick<LaunchRequest, "network" | "dnsForward">,
-  plan: NetworkPlan,
-  resolvConf: ResolvConf,
-): RuleOptions {
-  const hosts = network.dnsHosts;
-  const rules: RuleOptions = { dnsServers: hosts.length > 0 ? hosts : resolvConf.nameservers };
-  for (const [suffix, v6, family] of [
-    ["4", false, plan.ipv4],
-    ["6", true, plan.ipv6],
-  ] as const) {
-    const mapped = network.mapHostLoopback === "none" ? [] : network.mapHostLoopback;
-    const loopback = ofFamily(mapped, v6) ?? (network.mapGateway ? family.gateway : undefined);
-    const guest = network.mapGuest === "none" ? undefined : ofFamily(network.mapGuest, v6);
-    const dns = ofFamily(dnsForward, v6);
-    const outbound = ofFamily(network.outbound, v6);
-    if (loopback !== undefined) rules[`mapHostLoopback${suffix}`] = loopback;
-    if (guest !== undefined) rules[`mapGuest${suffix}`] = guest;
-    if (dns !== undefined) rules[`dnsMatch${suffix}`] = dns;
-    if (outbound !== undefined) rules[`outbound${suffix}`] = outbound;
-    const device = network[`outboundInterface${suffix}`];
-    if (device !== undefined) rules[`outboundInterface${suffix}`] = device;
-  }
-  return rules;
-}
-
-/** What whoever asks is told: resolvers that mean the same inside, and the host's search list. */
-export function advertiseOptions(
-  { advertise }: Pick<NetworkOptions, "advertise">,
-  { dnsMatch4, dnsMatch6, dnsServers }: RuleOptions,
-  { search }: ResolvConf,
-): AdvertiseOptions {
-  const resolvers = [
-    ...(dnsMatch4 === undefined ? dnsServers.filter((text) => isReachable(text, false)) : [dnsMatch4]),
-    ...(dnsMatch6 === undefined ? dnsServers.filter((text) => isReachable(text, true)) : [dnsMatch6]),
-  ];
-  return { resolvers, searchDomains: search, ...advertise };
-}
-
-/** Whether an address of the host's is the same inside, and of this family. */
-function isReachable(text: string, v6: boolean): boolean {
-  const address = parseIp(text);
-  if (address === undefined || isIpv4(address) === v6) return false;
-  return !isLoopback(address) && !isLinkLocal(address);
 }
 
 function runningState(

@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { Netlink } from "../../../src/kernel/netlink.ts";
 import { dumpAddresses, dumpLinks } from "../../../src/kernel/rtnetlink.ts";
-import { actualAddresses, actualRoutes, configureNetns } from "../../../src/runtime/configure-netns.ts";
+import { actualAddresses, actualRoutes, configureNetns } from "../../../src/follow/configure-netns.ts";
 
 const plan = JSON.parse(readFileSync(0, "utf8"));
 const netlink = Netlink.open();

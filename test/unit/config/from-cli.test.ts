@@ -1,6 +1,7 @@
 import { expect, test } from "@jest/globals";
 import { parseArguments } from "../../../src/config/command-line.ts";
-import { NETWORK_OPTIONS, networkOptions, ofFamily } from "../../../src/config/from-cli.ts";
+import { NETWORK_OPTIONS, networkOptions } from "../../../src/config/from-cli.ts";
+import { ofFamily } from "../../../src/config/host-template.ts";
 import { portOption, printPortRule } from "../../../src/config/port-spec.ts";
 import { DEFAULT_NETWORK, DEFAULT_PORTS, type NetworkOptions } from "../../../src/config/options.ts";
 

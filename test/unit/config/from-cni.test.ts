@@ -66,6 +66,9 @@ test("every key sets what it says, in canonical form", () => {
     logLevel: "debug",
   };
   expect(network(config)).toEqual({
+    follow: true,
+    addressing: "mirror",
+    carrier: "up",
     ipv4: true,
     configure: true,
     dhcp: { ipv4: true, ipv6: true },

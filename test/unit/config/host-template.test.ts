@@ -76,25 +76,34 @@ test("a named interface needs no routes; a family it does not serve has no templ
   expect(names({ ...TWO_LINKS, routes }, { outboundInterface4: "eth0" })).toEqual(["eth0", undefined]);
   const each = { outboundInterface4: "eth0", outboundInterface6: "wlan0" };
   expect(names({ ...TWO_LINKS, routes: [] }, each)).toEqual(["eth0", "wlan0"]);
-  expect(() => chooseTemplate(host(TWO_LINKS), { ...BOTH, outboundInterface6: "eth0" })).toThrow(
-    /eth0 has no usable address/,
+  expect(chooseTemplate(host(TWO_LINKS), { ...BOTH, outboundInterface6: "eth0" }).choice6).toBe(
+    "waiting for eth0 to have an address",
   );
   expect(names({ ...TWO_LINKS, routes }, { template: "wlan0", ipv4: false })).toEqual([undefined, "wlan0"]);
 });
 
 test.each([
-  ["is not there", "eth9", /no interface eth9.*eth0, wlan0/],
-  ["is the loopback", "lo", /lo has no usable address/],
-  ["serves no family that is on", "eth0", /eth0 has no usable address/],
-])("a named interface that %s is an error", (_, template, message) => {
-  expect(() => chooseTemplate(host(TWO_LINKS), { ...BOTH, ipv4: false, template })).toThrow(message);
-  expect(() => chooseTemplate(host(TWO_LINKS), { ...BOTH, ipv4: false, template })).toThrow(
-    expect.objectContaining({ code: "NO_ADDRESS" }),
-  );
+  ["is not there", "eth9"],
+  ["is the loopback", "lo"],
+  ["serves no family that is on", "eth0"],
+])("a named interface that %s is waited for", (_, template) => {
+  expect(chooseTemplate(host(TWO_LINKS), { ...BOTH, ipv4: false, template })).toEqual({
+    choice4: "the family is off",
+    choice6: `waiting for ${template} to have an address`,
+    ipv6Available: true,
+  });
 });
 
-test("a host without any network is no error", () => {
-  expect(chooseTemplate(host({}), BOTH)).toEqual({ ipv6Available: true });
+test("a host without any network is waited for", () => {
+  const choice = "waiting for an interface with a route and an address";
+  expect(chooseTemplate(host({}), BOTH)).toEqual({ choice4: choice, choice6: choice, ipv6Available: true });
+});
+
+test("a choice says why", () => {
+  const routes = [route(2, "198.51.100.0/24", ""), route(3, "::/0", "fe80::1")];
+  const { choice4, choice6 } = chooseTemplate(host({ ...TWO_LINKS, routes }), BOTH);
+  expect([choice4, choice6]).toEqual(["it has a route", "it has the default route"]);
+  expect(chooseTemplate(host(TWO_LINKS), { ...BOTH, template: "eth0" }).choice4).toBe("it was named");
 });
 
 test("a family that is excluded or not in the kernel has no template", () => {

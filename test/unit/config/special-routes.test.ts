@@ -1,10 +1,11 @@
 import { expect, test } from "@jest/globals";
+import { NO_TEMPLATE } from "../../../src/config/host-template.ts";
 import { planNetwork } from "../../../src/config/network-plan.ts";
 import { DEFAULT_NETWORK } from "../../../src/config/options.ts";
 import { specialRoutes } from "../../../src/config/special-routes.ts";
 
 const options = { ...DEFAULT_NETWORK, addresses: ["10.0.0.2/24"] };
-const withDefault = planNetwork({ ipv6Available: true }, options).ipv4;
+const withDefault = planNetwork(NO_TEMPLATE, options).ipv4;
 const withoutDefault = { ...withDefault, routes: [] };
 
 test("with a default route, every address is reachable already", () => {

@@ -1,6 +1,7 @@
 import { expect, test } from "@jest/globals";
 import { formatIp, ipv4Words } from "../../../src/base/address.ts";
 import type { NetworkLink, Route } from "../../../src/base/network.ts";
+import { NO_TEMPLATE } from "../../../src/config/host-template.ts";
 import { planNetwork, plannedRoute } from "../../../src/config/network-plan.ts";
 import { DEFAULT_NETWORK, type EngineOptions, type NetworkOptions } from "../../../src/config/options.ts";
 import { buildLink } from "../../../src/engine/addresses.ts";
@@ -13,7 +14,7 @@ function link(routes: Route[], network: Partial<NetworkOptions> = {}): Link {
   const template = { link: HOST_LINK, addresses: [], routes, gateway: "192.0.2.1" };
   const asked = { ...DEFAULT_NETWORK, addresses: ["192.0.2.10/24", "2001:db8::10/64"], ...network };
   const options = {
-    plan: planNetwork({ ipv4: template, ipv6Available: true }, asked),
+    plan: planNetwork({ ...NO_TEMPLATE, ipv4: template }, asked),
     interface: { name: "eth0", index: 2, mtu: 1500 },
     routerAdvertisements: asked.routerAdvertisements,
     dhcp: asked.dhcp,

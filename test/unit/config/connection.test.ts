@@ -1,15 +1,16 @@
 import { expect, test } from "@jest/globals";
+import { NO_TEMPLATE } from "../../../src/config/host-template.ts";
 import { planNetwork } from "../../../src/config/network-plan.ts";
 import { DEFAULT_NETWORK, type NetworkOptions, type RuleOptions } from "../../../src/config/options.ts";
 import { parseResolvConf } from "../../../src/config/resolv-conf.ts";
-import { advertiseOptions, ruleOptions } from "../../../src/runtime/launch.ts";
+import { advertiseOptions, ruleOptions } from "../../../src/config/connection.ts";
 
 const HOST = parseResolvConf("nameserver 127.0.0.53\nnameserver ::1\n");
 
 /** Rules for a container in local mode, whose gateways are 169.254.2.2 and fe80::1. */
 function rules(network: Partial<NetworkOptions>, dnsForward: string[] = []): RuleOptions {
   const options = { ...DEFAULT_NETWORK, ...network };
-  return ruleOptions({ network: options, dnsForward }, planNetwork({ ipv6Available: true }, options), HOST);
+  return ruleOptions({ network: options, dnsForward }, planNetwork(NO_TEMPLATE, options), HOST);
 }
 
 test("the gateway stands for the host's loopback unless another address does, or nothing", () => {

@@ -1,16 +1,11 @@
 /** Reads what config/host-template.ts chooses from, out of the host's kernel. */
 import { existsSync } from "node:fs";
 import { MAIN_TABLE } from "../base/network.ts";
-import { chooseTemplate } from "../config/host-template.ts";
-import type { HostNetwork, Template, TemplateOptions } from "../config/host-template.ts";
+import type { HostNetwork } from "../config/host-template.ts";
 import type { Netlink } from "../kernel/netlink.ts";
 import { dumpAddresses, dumpLinks, dumpRoutes } from "../kernel/rtnetlink.ts";
 
-/** Throws AppError NO_ADDRESS when an interface was named and cannot serve, SysError when the kernel refuses. */
-export function readTemplate(hostNetlink: Netlink, options: TemplateOptions): Template {
-  return chooseTemplate(readHostNetwork(hostNetlink), options);
-}
-
+/** Throws SysError when the kernel refuses. */
 export function readHostNetwork(hostNetlink: Netlink): HostNetwork {
   return {
     links: dumpLinks(hostNetlink),
