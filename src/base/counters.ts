@@ -13,6 +13,8 @@ const NAMES = [
   "tcpResetsSent",
   "icmpErrorsSent",
   "fragmentsReassembled",
+  "dnsAskedAgain",
+  "dnsNotKept",
   "captureLost",
   "dropTapWrite",
   "dropShortFrame",

@@ -71,13 +71,14 @@ export function updateNet(net: Net, options: EngineOptions, offloads: number): v
     const { seen, seenLinkLocal } = net.rules[family];
     Object.assign(net.rules[family], rules[family], { seen, seenLinkLocal });
   }
-  net.rules.dnsServers = rules.dnsServers;
+  // What is known of resolvers goes with their list (forward/resolvers.ts).
+  if (String(rules.dnsServers) !== String(net.rules.dnsServers)) net.rules.dnsServers = rules.dnsServers;
 }
 
 export function buildRules({ rules, plan, interface: inside }: EngineOptions, link: Link): AddressRules {
   const family = (version: 4 | 6): FamilyRules => {
     const { ours, assigned } = link[`v${version}`];
-    const { gateway, pinnedAddresses } = plan[`ipv${version}`];
+    const { gateway, pinnedAddresses, hostAddress } = plan[`ipv${version}`];
     return {
       ours,
       gateway: address(gateway),
@@ -86,6 +87,7 @@ export function buildRules({ rules, plan, interface: inside }: EngineOptions, li
       seenLinkLocal: (version === 6 ? address(inside.linkLocal) : undefined) ?? new Uint32Array(IP_WORDS),
       isFixed: pinnedAddresses,
       mapHostLoopback: address(rules[`mapHostLoopback${version}`]),
+      hostAddress: address(hostAddress) ?? assigned[0],
       mapGuest: address(rules[`mapGuest${version}`]),
       dnsMatch: address(rules[`dnsMatch${version}`]),
       outbound: address(rules[`outbound${version}`]),

@@ -4,6 +4,7 @@ import { allocate } from "../ffi/memory.ts";
 import { ERROR_PAYLOAD_LENGTH } from "../kernel/error-queue.ts";
 import { FRAGMENT_SLOT_LENGTH, FRAGMENT_SLOTS } from "../proto/fragments.ts";
 import { OUT_LENGTH, type ArenaPlan } from "../proto/net.ts";
+import { QUESTION_LENGTH, QUESTIONS } from "../proto/udp-questions.ts";
 
 const PAGE = 4096;
 /** Frames of one batch: about as much as a processor's cache keeps until they are sent on. */
@@ -24,6 +25,7 @@ export class ArenaLayout {
     const poolAt = this.#take(poolLength);
     const fragmentsLength = FRAGMENT_SLOTS * FRAGMENT_SLOT_LENGTH;
     const fragmentsAt = this.#take(fragmentsLength);
+    const questionsAt = this.#take(QUESTIONS * QUESTION_LENGTH);
     this.plan = {
       receiveAt,
       receiveLength: RECEIVE_LENGTH,
@@ -32,6 +34,7 @@ export class ArenaLayout {
       poolLength,
       fragmentsAt,
       fragmentsLength,
+      questionsAt,
     };
     this.arena = allocate(this.#end);
   }

@@ -27,7 +27,9 @@ export interface FamilyRules {
   isFixed: boolean;
   /** Inside, this address means the host's loopback. */
   mapHostLoopback: Address | undefined;
-  /** Inside, this address means the address that container and host share, `assigned[0]`. */
+  /** The address by which the host is known outside; mostly `assigned[0]`, which container and host share. */
+  hostAddress: Address | undefined;
+  /** Inside, this address means `hostAddress`. */
   mapGuest: Address | undefined;
   /** Inside, this address is the resolver. */
   dnsMatch: Address | undefined;
@@ -45,7 +47,8 @@ export interface AddressRules {
 }
 
 const LOOPBACK_4 = 0x7f000001;
-const DNS_PORT = 53;
+/** Where DNS is spoken in the clear, over UDP and TCP. */
+export const DNS_PORT = 53;
 const DNS_OVER_TLS_PORT = 853;
 
 export const familyRules = (rules: AddressRules, v6: boolean): FamilyRules => (v6 ? rules.v6 : rules.v4);
@@ -82,7 +85,7 @@ export function outboundTarget(
   let target: Address | undefined;
   if (server !== undefined && isDnsForward(family, key)) target = server;
   else if (matches(family.mapHostLoopback, key)) target = v6 ? LOOPBACK_V6 : LOOPBACK_V4;
-  else if (matches(family.mapGuest, key)) target = family.assigned[0];
+  else if (matches(family.mapGuest, key)) target = family.hostAddress;
   // The far party of the host side is what the container took for us.
   for (let i = 0; i < 4; i++) key[SideWord.Endpoint + i] = target?.[i] ?? key[SideWord.Ours + i];
   const toV6 = !isMapped(key, SideWord.Endpoint);
@@ -101,8 +104,8 @@ export function insideAddress(rules: AddressRules, address: Uint32Array, at: num
   const v6 = !isMapped(address, at);
   const family = familyRules(rules, v6);
   if (sameIp(address, at, v6 ? LOOPBACK_V6 : LOOPBACK_V4, 0)) return family.mapHostLoopback;
-  const shared = family.assigned[0] as Address | undefined;
-  return shared !== undefined && sameIp(address, at, shared, 0) ? family.mapGuest : undefined;
+  const { hostAddress } = family;
+  return hostAddress !== undefined && sameIp(address, at, hostAddress, 0) ? family.mapGuest : undefined;
 }
 
 /**

@@ -23,6 +23,8 @@ export interface ArenaPlan {
   /** Packets being put together from fragments: FRAGMENT_SLOTS times FRAGMENT_SLOT_LENGTH, or 0 to do without. */
   fragmentsAt: number;
   fragmentsLength: number;
+  /** Questions to resolvers that wait for an answer: QUESTIONS times QUESTION_LENGTH. */
+  questionsAt: number;
 }
 
 /** Room for the headers of an outgoing frame: virtio_net_hdr 10, Ethernet 14, IPv6 40, TCP 20 with options. */

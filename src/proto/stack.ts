@@ -142,6 +142,7 @@ export class Stack {
     this.net.timers.expire(this.net.host.nowMs, this.#expired);
     this.#fragments.expire();
     this.ndp.expire();
+    this.udp.expire();
     this.#acceptor.expire();
   }
 
@@ -160,7 +161,12 @@ export class Stack {
   nextDelay(): number {
     const { timers, host, ingress } = this.net;
     let delay = timers.nextDelay(host.nowMs);
-    const others = [this.#fragments.nextDelay(), this.ndp.nextDelay(), this.#acceptor.nextDelay()];
+    const others = [
+      this.#fragments.nextDelay(),
+      this.ndp.nextDelay(),
+      this.udp.nextDelay(),
+      this.#acceptor.nextDelay(),
+    ];
     if (ingress !== undefined) others.push(ingress.nextDelay());
     for (const other of others) {
       if (other >= 0 && (delay < 0 || other < delay)) delay = other;

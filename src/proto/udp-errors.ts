@@ -19,8 +19,8 @@ export const Drained = {
   TooBig: 2,
 } as const;
 
-/** Called for an error that means that the peer will not answer. */
-export type Unanswered = (flow: FlowIndex) => void;
+/** Called for an error that means that the peer will not answer. True when the container need not be told. */
+export type Unanswered = (flow: FlowIndex) => boolean;
 
 export class UdpErrors {
   readonly #net: Net;
@@ -73,18 +73,14 @@ export class UdpErrors {
 
   /** Tells the container that the host refused to send this datagram. */
   refused(flow: FlowIndex, errno: number, payloadAt: number, payloadLength: number): void {
-    if (!isSpliced(this.#net.flows, flow)) {
-      sendUdpError(this.#net, this.#output, flow, errno, 0, payloadAt, payloadLength);
-    }
-    this.#unanswered(flow);
+    if (this.#unanswered(flow)) return;
+    sendUdpError(this.#net, this.#output, flow, errno, 0, payloadAt, payloadLength);
   }
 
   #tell(flow: FlowIndex, payloadAt: number, payloadLength: number): void {
     const { errno, origin, info } = this.#net.host.error;
-    if (!isSpliced(this.#net.flows, flow)) {
-      if (origin !== ErrorOrigin.Local) relayUdpError(this.#net, this.#output, flow);
-      else sendUdpError(this.#net, this.#output, flow, errno, info, payloadAt, payloadLength);
-    }
-    if (errno !== Errno.EMSGSIZE) this.#unanswered(flow);
+    if (errno === Errno.EMSGSIZE ? isSpliced(this.#net.flows, flow) : this.#unanswered(flow)) return;
+    if (origin !== ErrorOrigin.Local) relayUdpError(this.#net, this.#output, flow);
+    else sendUdpError(this.#net, this.#output, flow, errno, info, payloadAt, payloadLength);
   }
 }

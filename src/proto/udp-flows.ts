@@ -7,8 +7,8 @@ import type { Net } from "./net.ts";
 /** Idle times in milliseconds, those of Linux connection tracking (nf_conntrack_udp_timeout, _stream). */
 const ONE_WAY_MS = 30_000;
 const STREAM_MS = 120_000;
-/** A resolver that has answered is hardly asked again from the same port. */
-const DNS_ANSWERED_MS = 10_000;
+/** A resolver answers within seconds or not at all, and is hardly asked again from the same port. */
+const DNS_MS = 10_000;
 /** Counting of datagrams stops here: nobody asks for more. */
 const MANY = 2;
 
@@ -34,8 +34,8 @@ export class UdpFlows {
   readonly noTrains: Uint8Array;
   /** Error events that had no error. */
   readonly emptyErrors: Uint8Array;
-  /** Which of the host's resolvers the flow asks, plus 1; 0 for a flow that is not to the resolver. */
-  readonly resolver: Uint8Array;
+  /** 1 when the flow asks one of the host's resolvers for names. */
+  readonly isDns: Uint8Array;
   readonly #net: Net;
 
   constructor(net: Net) {
@@ -49,7 +49,7 @@ export class UdpFlows {
     this.dontFragment = new Uint8Array(capacity);
     this.noTrains = new Uint8Array(capacity);
     this.emptyErrors = new Uint8Array(capacity);
-    this.resolver = new Uint8Array(capacity);
+    this.isDns = new Uint8Array(capacity);
   }
 
   /** Makes the row that of a flow about which nothing is known, without a socket. */
@@ -63,7 +63,7 @@ export class UdpFlows {
     this.dontFragment[flow] = DontFragment.Unset;
     this.noTrains[flow] = 0;
     this.emptyErrors[flow] = 0;
-    this.resolver[flow] = 0;
+    this.isDns[flow] = 0;
   }
 
   /** Lets a listener send and receive for the side of the flow that has no socket. */
@@ -90,7 +90,7 @@ export class UdpFlows {
   deadline(flow: FlowIndex): number {
     const answered = this.answered[flow] > 0;
     let idle = ONE_WAY_MS;
-    if (answered && this.resolver[flow] !== 0) idle = DNS_ANSWERED_MS;
+    if (this.isDns[flow] !== 0) idle = DNS_MS;
     else if (answered && (this.asked[flow] === MANY || this.answered[flow] === MANY)) idle = STREAM_MS;
     return this.activeAt[flow] + idle;
   }

@@ -15,10 +15,10 @@ import {
   wordsOf,
   type FlowIndex,
 } from "../flow/table.ts";
-import { familyRules, isDnsForward, outboundTarget } from "../forward/address-rules.ts";
+import { DNS_PORT, familyRules, isDnsForward, outboundTarget } from "../forward/address-rules.ts";
 import type { ListenerSlot } from "../forward/listeners.ts";
 import { listensAt } from "../forward/port-rule.ts";
-import type { Resolvers } from "../forward/resolvers.ts";
+import { NO_SERVER, serverBit, type Resolvers } from "../forward/resolvers.ts";
 import { RateLimit } from "../log/rate-limit.ts";
 import { Admission } from "./admission.ts";
 import type { Fd } from "./host.ts";
@@ -27,8 +27,6 @@ import type { Net } from "./net.ts";
 import type { UdpErrors } from "./udp-errors.ts";
 import type { UdpFlows } from "./udp-flows.ts";
 
-/** How long a resolver may take before the next one is asked. */
-const RESOLVER_PATIENCE_MS = 2_000;
 /** The first port that everybody may use. */
 const UNPRIVILEGED_PORT = 1024;
 /** Datagrams thrown away at most before a socket is used. */
@@ -58,25 +56,49 @@ export class UdpOpener {
    * container is told why. `[payloadAt, payloadAt + length)` is its payload.
    */
   outbound(payloadAt: number, length: number): FlowIndex {
-    const { flows, host, rules, timers } = this.#net;
-    const { resolver } = this.#flows;
+    const { flows, host, rules } = this.#net;
     const { key } = flows;
     const port = endpointPort(key, 0);
+    const isForResolver = isDnsForward(familyRules(rules, !isIpv4(key, SideWord.Ours)), key);
+    let asked = 0;
+    for (;;) {
+      const flow = this.#begin();
+      if (flow === NO_FLOW) return NO_FLOW;
+      this.#flows.isDns[flow] = isForResolver && oursPort(key, 0) === DNS_PORT ? 1 : 0;
+      const server = isForResolver ? this.#resolvers.next(asked, host.nowMs) : NO_SERVER;
+      outboundTarget(rules, key, true, server);
+      const result = this.#connect(flow);
+      if (result >= 0) {
+        this.#shareListener(flow, port);
+        this.#finish(flow);
+        return flow;
+      }
+      if (server !== NO_SERVER) {
+        this.#resolvers.failed(server, host.nowMs);
+        asked |= serverBit(server);
+      }
+      if (server === NO_SERVER || this.#resolvers.next(asked, host.nowMs) === NO_SERVER) {
+        this.#errors.refused(flow, -result, payloadAt, length);
+        return this.#fail(flow, result);
+      }
+      copySide(key, flows.sides, wordsOf(flow << 1));
+      flows.cancel(flow);
+    }
+  }
+
+  /**
+   * Starts a flow of its own for a question of the container that one more resolver is asked; the answer goes to the
+   * TAP side in `flows.key`, but no packet from there finds this flow. Negative when it cannot be.
+   */
+  askedAgain(server: number): FlowIndex {
+    const { flows, rules } = this.#net;
     const flow = this.#begin();
     if (flow === NO_FLOW) return NO_FLOW;
-    if (isDnsForward(familyRules(rules, !isIpv4(key, SideWord.Ours)), key)) {
-      resolver[flow] = 1 + this.#resolvers.current(rules.dnsServers.length, host.nowMs);
-    }
-    outboundTarget(rules, key, true, Math.max(0, resolver[flow] - 1));
+    this.#flows.isDns[flow] = 1;
+    outboundTarget(rules, flows.key, false, server);
     const result = this.#connect(flow);
-    if (result < 0) {
-      this.#errors.refused(flow, -result, payloadAt, length);
-      return this.#fail(flow, result);
-    }
-    this.#shareListener(flow, port);
-    this.#finish(flow);
-    const isImpatient = resolver[flow] !== 0 && rules.dnsServers.length > 1;
-    if (isImpatient) timers.arm(flow, host.nowMs + RESOLVER_PATIENCE_MS);
+    if (result < 0) return this.#fail(flow, result);
+    this.#activate(flow);
     return flow;
   }
 
@@ -196,13 +218,18 @@ export class UdpOpener {
     for (let i = 0; i < STRAY_DATAGRAMS && host.receive(fd, plan.sendAt, 1) >= 0; i++);
   }
 
-  /** TGT -> ACTIVE. */
+  /** TGT -> ACTIVE, and datagrams find the flow. */
   #finish(flow: FlowIndex): void {
-    const { counters, flows, socket, timers } = this.#net;
-    flows.setType(flow, FlowType.Udp);
+    const { flows, socket } = this.#net;
     flows.hash(flow, INITIATING);
     // Datagrams of a target without a socket of its own come through the TAP or a listener.
     if (socket[flow] < 0) flows.hash(flow, TARGET);
+    this.#activate(flow);
+  }
+
+  #activate(flow: FlowIndex): void {
+    const { counters, flows, timers } = this.#net;
+    flows.setType(flow, FlowType.Udp);
     flows.activate(flow);
     counters.add(Count.flowsOpened);
     timers.arm(flow, this.#flows.deadline(flow));

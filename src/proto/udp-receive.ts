@@ -26,6 +26,7 @@ import type { Output } from "./output.ts";
 import type { UdpErrors } from "./udp-errors.ts";
 import { NO_SLOT, type UdpFlows } from "./udp-flows.ts";
 import { NOT_YET, type UdpOpener } from "./udp-open.ts";
+import type { Questions } from "./udp-questions.ts";
 import type { UdpSender } from "./udp-send.ts";
 
 /** What one socket may receive in one turn, so that others get theirs. */
@@ -45,6 +46,7 @@ export interface UdpParts {
   readonly errors: UdpErrors;
   readonly sender: UdpSender;
   readonly opener: UdpOpener;
+  readonly questions: Questions;
 }
 
 /** A datagram or a train from a client that has no flow yet. */
@@ -210,17 +212,29 @@ export class UdpReceiver {
   #take(from: SideIndex, length: number, segment: number): void {
     const to = from ^ 1;
     const each = segment > 0 ? segment : length;
+    const isAnswer = (from & 1) === TARGET && this.#parts.flows.isDns[from >> 1] !== 0;
+    if (isAnswer && this.#answered(from >> 1, length, each)) return;
     if (this.#held > 0 && !(to === this.#to && this.#joins(length, each))) {
       const at = this.#output.payloadAt;
       const held = this.#held;
       this.#deliver();
       this.#net.host.arena.bytes.copyWithin(at, at + held, at + held + length);
     }
-    this.#note(from);
+    this.#parts.flows.note(from);
     if (this.#held === 0) this.#segment = each;
     this.#to = to;
     this.#held += length;
     if (!this.#mayGrow()) this.#deliver();
+  }
+
+  /** Notes answers of a resolver, behind what is held. True when there will be a better one. */
+  #answered(flow: FlowIndex, length: number, each: number): boolean {
+    const { questions } = this.#parts;
+    const at = this.#output.payloadAt + this.#held;
+    if (length <= each) return questions.answered(flow, at, length, true);
+    for (let i = 0; i < length; i += each)
+      questions.answered(flow, at + i, Math.min(each, length - i), false);
+    return false;
   }
 
   /** Tells whether `length` bytes received as datagrams of `each` may follow what is held: the last may be shorter. */
@@ -260,15 +274,6 @@ export class UdpReceiver {
 
   #isToTap(): boolean {
     return sidePif(this.#net.flows.sides, wordsOf(this.#to)) === Pif.Tap;
-  }
-
-  #note(from: SideIndex): void {
-    const { timers } = this.#net;
-    const { flows } = this.#parts;
-    const flow = from >> 1;
-    flows.note(from);
-    // The only time that an answer makes a flow end sooner.
-    if (flows.answered[flow] === 1 && flows.resolver[flow] !== 0) timers.arm(flow, flows.deadline(flow));
   }
 
   #flush(): void {

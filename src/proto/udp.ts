@@ -33,6 +33,7 @@ import type { FlowHandler } from "./stack.ts";
 import { UdpErrors } from "./udp-errors.ts";
 import { DontFragment, NO_SLOT, UdpFlows } from "./udp-flows.ts";
 import { UdpOpener } from "./udp-open.ts";
+import { Questions } from "./udp-questions.ts";
 import { UdpReceiver } from "./udp-receive.ts";
 import { UdpSender } from "./udp-send.ts";
 
@@ -50,7 +51,8 @@ export class Udp implements Upper, FlowHandler {
   readonly #sender: UdpSender;
   readonly #opener: UdpOpener;
   readonly #receiver: UdpReceiver;
-  readonly #resolvers = new Resolvers();
+  readonly #resolvers: Resolvers;
+  readonly #questions: Questions;
 
   constructor(net: Net, output: Output) {
     this.#net = net;
@@ -59,12 +61,20 @@ export class Udp implements Upper, FlowHandler {
     const flows = new UdpFlows(net);
     const errors = new UdpErrors(net, output, flows, (flow) => this.#unanswered(flow));
     const sender = new UdpSender(net, flows, errors);
+    this.#resolvers = new Resolvers(net.rules);
     const opener = new UdpOpener(net, flows, errors, this.#resolvers);
+    const questions = new Questions(net, this.#resolvers, (server, at, length) => {
+      const flow = opener.askedAgain(server);
+      if (flow < 0) return false;
+      sender.send(hostSide(net.flows, flow), at, length, 0);
+      return true;
+    });
     this.#flows = flows;
     this.#errors = errors;
     this.#sender = sender;
     this.#opener = opener;
-    this.#receiver = new UdpReceiver(net, output, { flows, errors, sender, opener });
+    this.#questions = questions;
+    this.#receiver = new UdpReceiver(net, output, { flows, errors, sender, opener, questions });
   }
 
   /** Takes a datagram from the container; it leaves at `endOfFrames`. */
@@ -82,7 +92,10 @@ export class Udp implements Upper, FlowHandler {
     const flow = from >> 1;
     this.#flows.note(from);
     this.#applyOptions(flow);
-    if (packet.segment === 0 || length <= packet.segment) return this.#batch.append(flow, payloadAt, length);
+    if (packet.segment === 0 || length <= packet.segment) {
+      if (this.#flows.isDns[flow] !== 0) this.#questions.keep(flow, payloadAt, length);
+      return this.#batch.append(flow, payloadAt, length);
+    }
     // A train as the container sent it.
     this.#flush(flow);
     this.#sender.send(from ^ 1, payloadAt, length, packet.segment);
@@ -135,10 +148,19 @@ export class Udp implements Upper, FlowHandler {
     return fds;
   }
 
+  /** Asks questions again that nobody has answered. */
+  expire(): void {
+    this.#questions.expire();
+  }
+
+  /** Milliseconds until `expire` has something to do, or -1. */
+  nextDelay(): number {
+    return this.#questions.nextDelay();
+  }
+
   timer(flow: FlowIndex): void {
     const { host, timers } = this.#net;
     const columns = this.#flows;
-    if (columns.resolver[flow] !== 0 && columns.answered[flow] === 0) this.#unanswered(flow);
     const deadline = columns.deadline(flow);
     if (host.nowMs >= deadline) columns.close(flow);
     else timers.arm(flow, deadline);
@@ -146,18 +168,22 @@ export class Udp implements Upper, FlowHandler {
 
   /** The TAP side in `flows.key`, that of a new flow if need be; negative when there is none. */
   #find(payloadAt: number, length: number): SideIndex {
-    const { flows, host, rules } = this.#net;
-    const columns = this.#flows;
+    const { flows } = this.#net;
     const side = flows.lookup();
     if (side >= 0) {
-      const flow = side >> 1;
-      const resolver = columns.resolver[flow];
-      if (resolver === 0 || columns.answered[flow] > 0) return side;
-      if (this.#resolvers.current(rules.dnsServers.length, host.nowMs) === resolver - 1) return side;
-      // A repeated question: somebody else shall answer it.
-      columns.close(flow);
+      if (!this.#isOutdated(side >> 1)) return side;
+      // It stays, for late answers to what it has asked.
+      flows.unhash(side >> 1, side & 1);
     }
     return this.#opener.outbound(payloadAt, length) * 2;
+  }
+
+  /** Whether the flow asks a resolver for names that is not the one to ask any more. */
+  #isOutdated(flow: FlowIndex): boolean {
+    if (this.#flows.isDns[flow] === 0) return false;
+    const { flows, host } = this.#net;
+    const asked = this.#resolvers.indexOf(flows.sides, wordsOf((flow << 1) | TARGET) + SideWord.Endpoint);
+    return asked !== this.#resolvers.next(0, host.nowMs);
   }
 
   /** Sends what was collected before the hop limit or "don't fragment" of the flow's datagrams changes. */
@@ -184,11 +210,14 @@ export class Udp implements Upper, FlowHandler {
     this.#sender.end(to);
   }
 
-  /** Notes that the flow's peer does not answer: if it is a resolver, another one will; past the TAP, nobody will. */
-  #unanswered(flow: FlowIndex): void {
-    const { flows, host, rules } = this.#net;
-    const resolver = this.#flows.resolver[flow];
-    if (resolver !== 0) this.#resolvers.failed(resolver - 1, rules.dnsServers.length, host.nowMs);
-    else if (isSpliced(flows, flow)) this.#flows.close(flow);
+  /**
+   * The flow's peer does not answer: if it is a resolver, another one may; past the TAP nobody will, and nobody is there
+   * to be told.
+   */
+  #unanswered(flow: FlowIndex): boolean {
+    if (this.#flows.isDns[flow] !== 0) return this.#questions.refused(flow);
+    const isPast = isSpliced(this.#net.flows, flow);
+    if (isPast) this.#flows.close(flow);
+    return isPast;
   }
 }

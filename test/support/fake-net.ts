@@ -15,6 +15,7 @@ import type { FamilyLink, Link } from "../../src/proto/link.ts";
 import { type ArenaPlan, type Net, OUT_LENGTH } from "../../src/proto/net.ts";
 import type { TokenBucket } from "../../src/proto/token-bucket.ts";
 import { describeFrame } from "../../src/wire/describe.ts";
+import { QUESTION_LENGTH, QUESTIONS } from "../../src/proto/udp-questions.ts";
 import { VNET_LENGTH } from "../../src/wire/vnet.ts";
 import { FakeHost } from "./fake-host.ts";
 
@@ -64,7 +65,7 @@ export class FakeNet implements Net {
     this.egress = options.egress;
     this.flows = new FlowTable(capacity, Uint32Array.of(1, 2, 3, 4));
     this.plan = layOut();
-    this.host = makeHost(this.flows, this.plan.fragmentsAt + this.plan.fragmentsLength);
+    this.host = makeHost(this.flows, this.plan.questionsAt + QUESTIONS * QUESTION_LENGTH);
     this.listeners = new Listeners((fd) => this.host.close(fd));
     this.timers = new TimerWheel(capacity, this.host.nowMs);
     this.socket = new Int32Array(capacity).fill(-1);
@@ -144,6 +145,7 @@ const noRules = ({ ours, assigned }: FamilyLink): FamilyRules => ({
   seenLinkLocal: new Uint32Array(4),
   isFixed: false,
   mapHostLoopback: undefined,
+  hostAddress: assigned[0],
   mapGuest: undefined,
   dnsMatch: undefined,
   outbound: undefined,
@@ -161,5 +163,6 @@ function layOut(): ArenaPlan {
     poolLength,
     fragmentsAt: receiveLength + OUT_LENGTH + poolLength,
     fragmentsLength: FRAGMENT_SLOTS * FRAGMENT_SLOT_LENGTH,
+    questionsAt: receiveLength + OUT_LENGTH + poolLength + FRAGMENT_SLOTS * FRAGMENT_SLOT_LENGTH,
   };
 }
