@@ -16,6 +16,10 @@ export interface ConnectionOptions {
   dnsForward: readonly string[];
 }
 
+/** Whether addresses and routes inside change when the host does. */
+export const changesContainer = ({ network }: ConnectionOptions): boolean =>
+  network.follow && network.configure && !network.ports.spliceOnly;
+
 /** How the container is connected at the moment. */
 export interface Connection {
   plan: NetworkPlan;

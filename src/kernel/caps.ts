@@ -13,7 +13,13 @@ import { capData, capHeader } from "../ffi/structs.ts";
 type CapabilitySet = bigint;
 
 /** What an engine is born with: to enter the container's network namespace, and ports below 1024. */
-export const ENGINE_CAPABILITIES: readonly number[] = [c.CAP_SYS_ADMIN, c.CAP_NET_BIND_SERVICE];
+export const ENGINE_CAPABILITIES: readonly number[] = [
+  c.CAP_SYS_ADMIN,
+  c.CAP_NET_ADMIN,
+  c.CAP_NET_BIND_SERVICE,
+];
+/** What it takes to change the container's addresses and routes besides. */
+export const CONFIGURATION_CAPABILITIES: readonly number[] = [c.CAP_NET_ADMIN];
 /** What it takes to become another user besides. */
 export const IDENTITY_CAPABILITIES: readonly number[] = [c.CAP_SETUID, c.CAP_SETGID];
 /** What it takes to end an engine that is another user. */

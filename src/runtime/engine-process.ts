@@ -4,9 +4,11 @@ import { readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { AppError, appErrorFrom, errorCode } from "../base/errors.ts";
 import { parseJson } from "../base/json.ts";
+import { changesContainer } from "../config/connection.ts";
 import type { EngineFds, EngineOptions } from "../config/options.ts";
 import { childPipe } from "./child-pipe.ts";
 import {
+  CONFIGURATION_CAPABILITIES,
   ENGINE_CAPABILITIES,
   forbidNewPrivileges,
   IDENTITY_CAPABILITIES,
@@ -71,8 +73,12 @@ export async function startEngine<Recorded>(
   record: (pid: number) => Recorded,
 ): Promise<Recorded> {
   // Everything else that takes privilege is done. The engine inherits this and cannot regain more.
-  const { runAs, stateDirectory } = options;
-  const capabilities = [...ENGINE_CAPABILITIES, ...(runAs === undefined ? [] : IDENTITY_CAPABILITIES)];
+  const { runAs, stateDirectory, asked } = options;
+  const capabilities = [
+    ...ENGINE_CAPABILITIES,
+    ...(changesContainer(asked) ? CONFIGURATION_CAPABILITIES : []),
+    ...(runAs === undefined ? [] : IDENTITY_CAPABILITIES),
+  ];
   limitCapabilities(capabilities, SIGNAL_CAPABILITIES);
   forbidNewPrivileges();
   const reapers = runAs === undefined ? [] : [new Reaper()];
