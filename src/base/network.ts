@@ -29,6 +29,8 @@ export interface NetworkAddress {
   flags: number;
   /** Metric of the route that the kernel makes for the prefix; 0 is its default. */
   metric: number;
+  /** Who made it (IFA_PROTO): OUR_PROTOCOL and others; 0 where that is not known. */
+  protocol: number;
 }
 
 export interface Nexthop {
@@ -85,8 +87,10 @@ export const PathProperty = { Mtu: 2, AdvertisedMss: 8 } as const;
 export const RouteType = { Unicast: 1 } as const;
 /** @see linux/rtnetlink.h, rtm_protocol */
 export const RouteProtocol = { Kernel: 2, Boot: 3 } as const;
+/** Marks routes and addresses inside as ours; no number of rtnetlink.h or of iproute2's rt_protos. */
+export const OUR_PROTOCOL = 98;
 /** @see linux/if.h */
-export const LinkFlag = { Up: 0x1, Loopback: 0x8, NoArp: 0x80 } as const;
+export const LinkFlag = { Up: 0x1, Loopback: 0x8, NoArp: 0x80, LowerUp: 0x10000 } as const;
 /** How the kernel makes link-local addresses. @see linux/if_link.h, enum in6_addr_gen_mode */
 export const AddressGeneration = { Eui64: 0, None: 1 } as const;
 

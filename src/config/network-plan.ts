@@ -4,11 +4,19 @@
  */
 import { formatIp, inPrefix, isLinkLocal, parseIp, parsePrefix } from "../base/address.ts";
 import { AppError } from "../base/errors.ts";
-import { AddressFlag, MAIN_TABLE, PathProperty, RouteProtocol, RouteType, Scope } from "../base/network.ts";
+import {
+  AddressFlag,
+  LinkFlag,
+  MAIN_TABLE,
+  PathProperty,
+  RouteProtocol,
+  RouteType,
+  Scope,
+} from "../base/network.ts";
 import type { Family, Route } from "../base/network.ts";
 import { isOfFamily } from "./host-template.ts";
 import type { FamilyTemplate, Template, TemplateOptions } from "./host-template.ts";
-import type { RouteOptions } from "./options.ts";
+import type { Addressing, Carrier, RouteOptions } from "./options.ts";
 
 /** Our MAC address on the link: locally administered, the same everywhere (as pasta's). */
 export const OUR_MAC = "9a:55:9a:55:9a:55";
@@ -21,6 +29,12 @@ export const LOCAL_GATEWAY_6 = "fe80::1";
 const LINK_MTU_MAX = 65_520;
 /** Below this, a link has no IPv6 (RFC 8200 section 5). */
 export const IPV6_MTU_MIN = 1_280;
+
+/** The MTU that a TAP has when nobody sets one, in bytes. */
+const TAP_DEFAULT_MTU = 1500;
+
+/** Bytes. */
+export const mtuInForce = ({ mtu }: NetworkPlan): number => (mtu === 0 ? TAP_DEFAULT_MTU : mtu);
 
 export interface PlannedAddress {
   address: string;
@@ -41,6 +55,8 @@ export interface FamilyPlan {
   gateway?: string;
   /** Our address on the link: IPv4 the gateway, IPv6 link-local. */
   ours: string;
+  /** The address by which the host is known outside, which the container may have too; absent in local mode. */
+  hostAddress?: string;
   /** The addresses were given and stay, whatever happens to the host's. */
   pinnedAddresses: boolean;
   /** The routes were given, or the gateway, and then the default route through it is the only route. */
@@ -60,6 +76,8 @@ export interface NetworkPlan {
   /** The container's MAC address; absent leaves the one the kernel chose. */
   mac?: string;
   ourMac: string;
+  /** Whether the container's link shows a carrier. */
+  carrier: boolean;
   /** Families that have no template: addresses that mean nothing outside, until the host has a network. */
   localMode: { ipv4: boolean; ipv6: boolean };
   ipv4: FamilyPlan;
@@ -76,6 +94,8 @@ export interface PlanOptions extends TemplateOptions {
   ourMac?: string;
   /** Name of the TAP inside; absent: the template's. */
   interfaceName?: string;
+  addressing?: Addressing;
+  carrier?: Carrier;
 }
 
 export function planNetwork(template: Template, options: PlanOptions): NetworkPlan {
@@ -89,6 +109,7 @@ export function planNetwork(template: Template, options: PlanOptions): NetworkPl
     mtu,
     ...(options.mac !== undefined && { mac: options.mac }),
     ourMac: options.ourMac ?? OUR_MAC,
+    carrier: options.carrier !== "follow" || templates.some(hasCarrier),
     localMode: {
       ipv4: ipv4.enabled && template.ipv4 === undefined,
       ipv6: ipv6.enabled && template.ipv6 === undefined,
@@ -97,6 +118,8 @@ export function planNetwork(template: Template, options: PlanOptions): NetworkPl
     ipv6,
   };
 }
+
+const hasCarrier = ({ link }: FamilyTemplate): boolean => (link.flags & LinkFlag.LowerUp) !== 0;
 
 function planFamily(
   family: Family,
@@ -125,7 +148,8 @@ function planFamily(
     addresses: enabled ? addresses : [],
     routes: enabled ? routes : [],
     ...(enabled && gateway !== undefined && { gateway }),
-    ours: ourAddress(family, gateway, template),
+    ours: ourAddress(family, gateway, options.addressing === "private" ? undefined : template),
+    ...(template?.addresses[0] !== undefined && { hostAddress: template.addresses[0].address }),
     pinnedAddresses: given.length > 0,
     pinnedRoutes: isPinned,
     hostInterface: template?.link.name ?? "",

@@ -1,49 +1,152 @@
 /**
- * The difference between what a container should have and what it has. Whatever somebody else put there stays:
- * only what we installed ourselves is ever removed.
+ * The difference between what a container should have and what it has. Pure. What somebody inside configured stays as
+ * it is, and what he took away stays away: only what carries our mark is ever changed or removed.
  */
-import type { Route } from "../base/network.ts";
-import type { PlannedAddress } from "./network-plan.ts";
+import {
+  AddressFlag,
+  type NetworkAddress,
+  OUR_PROTOCOL,
+  type Route,
+  RouteProtocol,
+  RouteType,
+  Scope,
+} from "../base/network.ts";
 
 /** What the kernel makes of metric 0. @see linux/ipv6_route.h, IP6_RT_PRIO_USER */
 export const IPV6_DEFAULT_METRIC = 1_024;
 
-export interface Difference<T> {
-  add: T[];
-  remove: T[];
+/** In the order in which they have to be applied. */
+export interface AddressChanges {
+  /** In the way of what is to be added. */
+  before: NetworkAddress[];
+  add: NetworkAddress[];
+  /** There already, with other flags or another metric; IPv4 keeps NoPrefixRoute for life. */
+  change: NetworkAddress[];
+  remove: NetworkAddress[];
+}
+
+/** In the order in which they have to be applied. */
+export interface RouteChanges {
+  add: Route[];
+  /** In the place of one of ours. */
+  replace: Route[];
+  remove: Route[];
 }
 
 /**
- * @param wanted what there should be now
- * @param actual what there is
- * @param installed what we put there before
- * @param key a text that is equal for two items that are the same to the kernel
+ * @param wanted what the link should have
+ * @param actual all that the link has
+ * @param isOurs tells addresses that we put there
+ * @param gone keys of what was taken away inside
  */
-export function difference<T>(
-  wanted: readonly T[],
-  actual: readonly T[],
-  installed: readonly T[],
-  key: (item: T) => string,
-): Difference<T> {
-  const wantedKeys = new Set(wanted.map(key));
-  const actualKeys = new Set(actual.map(key));
-  const installedKeys = new Set(installed.map(key));
-  return {
-    add: wanted.filter((item) => !actualKeys.has(key(item))),
-    remove: actual.filter((item) => installedKeys.has(key(item)) && !wantedKeys.has(key(item))),
-  };
+export function addressChanges(
+  wanted: readonly NetworkAddress[],
+  actual: readonly NetworkAddress[],
+  isOurs: (address: NetworkAddress) => boolean,
+  gone: ReadonlySet<string>,
+): AddressChanges {
+  const changes: AddressChanges = { before: [], add: [], change: [], remove: [] };
+  const there = new Map(actual.map((address) => [addressKey(address), address]));
+  const wantedKeys = new Set(wanted.map(addressKey));
+  for (const address of wanted) {
+    const key = addressKey(address);
+    const found = there.get(key);
+    if (found === undefined) {
+      if (!gone.has(key)) changes.add.push(address);
+    } else if (isOurs(found) && isDifferent(found, address)) {
+      const isInPlace = address.family === 6 || !hasOther(found, address, AddressFlag.NoPrefixRoute);
+      (isInPlace ? changes.change : changes.add).push(address);
+      if (!isInPlace) changes.before.push(found);
+    }
+  }
+  const added = new Set(changes.add.filter(({ family }) => family === 6).map(({ address }) => address));
+  for (const address of actual) {
+    if (!isOurs(address) || wantedKeys.has(addressKey(address)) || address.scope >= Scope.Link) continue;
+    // IPv6 has an address once, whatever its prefix length.
+    if (added.has(address.address)) changes.before.push(address);
+    else changes.remove.push(address);
+  }
+  return changes;
 }
+
+const LASTING_FLAGS = AddressFlag.NoPrefixRoute | AddressFlag.Deprecated;
+
+const isDifferent = (actual: NetworkAddress, wanted: NetworkAddress): boolean =>
+  hasOther(actual, wanted, LASTING_FLAGS) || actual.metric !== wanted.metric;
+
+const hasOther = (actual: NetworkAddress, wanted: NetworkAddress, flags: number): boolean =>
+  ((actual.flags ^ wanted.flags) & flags) !== 0;
+
+/**
+ * @param wanted routes through the container's link
+ * @param actual all routes of their tables
+ * @param interfaceIndex of the container's link
+ * @param gone `routeTarget`s of what was taken away inside
+ */
+export function routeChanges(
+  wanted: readonly Route[],
+  actual: readonly Route[],
+  interfaceIndex: number,
+  gone: ReadonlySet<string>,
+): RouteChanges {
+  const changes: RouteChanges = { add: [], replace: [], remove: [] };
+  const keys = new Set(actual.map(routeKey));
+  const ours = actual.filter((route) => isOurRoute(route, interfaceIndex));
+  const oursBySlot = new Map(ours.map((route) => [routeSlot(route), route]));
+  const theirs = new Set(actual.filter(isTheirs).map(routeTarget));
+  const slots = new Set<string>();
+  const wantedKeys = new Set<string>();
+  for (const route of wanted) {
+    const slot = routeSlot(route);
+    // The kernel has one route in each place.
+    if (slots.has(slot)) continue;
+    slots.add(slot);
+    const target = routeTarget(route);
+    if (theirs.has(target)) continue;
+    wantedKeys.add(routeKey(route));
+    if (keys.has(routeKey(route)) || gone.has(target)) continue;
+    if (oursBySlot.has(slot)) changes.replace.push(route);
+    else changes.add.push(route);
+  }
+  const replaced = new Set(changes.replace.map(routeSlot));
+  changes.remove = ours.filter(
+    (route) => !wantedKeys.has(routeKey(route)) && !replaced.has(routeSlot(route)),
+  );
+  return changes;
+}
+
+/** What the kernel makes by itself, and what we made, stands in nobody's way. */
+const isTheirs = ({ protocol, type }: Route): boolean =>
+  protocol !== OUR_PROTOCOL && protocol !== RouteProtocol.Kernel && type === RouteType.Unicast;
+
+const isOurRoute = ({ protocol, nexthops }: Route, interfaceIndex: number): boolean =>
+  protocol === OUR_PROTOCOL && nexthops.some((nexthop) => nexthop.interfaceIndex === interfaceIndex);
 
 /** Key of an address: what the kernel tells two addresses of a link apart by. */
-export const addressKey = ({ address, prefixLength }: PlannedAddress): string => `${address}/${prefixLength}`;
+export const addressKey = ({ address, prefixLength }: { address: string; prefixLength: number }): string =>
+  `${address}/${prefixLength}`;
 
-/** Key of a route: where to, how preferred, and which way; not who made it, nor on which interface. */
+/** Key of a route: its place, and which way; not who made it, nor on which interface. */
 export function routeKey(route: Route): string {
-  const { family, destination, destinationLength, source, sourceLength, tos, properties } = route;
-  const metric = family === 6 && route.metric === 0 ? IPV6_DEFAULT_METRIC : route.metric;
   const ways = route.nexthops.map(({ gateway, weight }) => `${gateway}*${weight}`).toSorted();
-  const from = sourceLength === 0 ? "" : `${source}/${sourceLength}`;
-  return [`${destination}/${destinationLength}`, from, tos, metric, ...ways, JSON.stringify(properties)].join(
-    " ",
-  );
+  return `${routeSlot(route)} ${ways.join(" ")} ${JSON.stringify(route.properties)}`;
 }
+
+/** Where a route leads to, by whatever way. */
+export function routeTarget({
+  table,
+  destination,
+  destinationLength,
+  source,
+  sourceLength,
+  tos,
+}: Route): string {
+  const from = sourceLength === 0 ? "" : ` from ${source}/${sourceLength}`;
+  return `${destination}/${destinationLength}${from} tos ${tos} table ${table}`;
+}
+
+/** The place of a route: the kernel takes no second one there. */
+const routeSlot = (route: Route): string => `${routeTarget(route)} ${metricOf(route.family, route.metric)}`;
+
+const metricOf = (family: number, metric: number): number =>
+  family === 6 && metric === 0 ? IPV6_DEFAULT_METRIC : metric;

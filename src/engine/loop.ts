@@ -24,6 +24,19 @@ export const EventKind = {
   Timer: 5,
   Statistics: 6,
   Control: 7,
+  Follow: 8,
+} as const;
+
+/** Indexes of events of kind Follow: what has changed. */
+export const FollowEvent = {
+  /** The host's links, addresses, routes or rules. */
+  Host: 0,
+  /** Those of the container. */
+  Container: 1,
+  /** The host's resolv.conf. */
+  ResolvConf: 2,
+  /** It is time to look. */
+  Timer: 3,
 } as const;
 
 /** What the engine does with events that are not the stack's. */
@@ -34,6 +47,8 @@ export interface LoopHandlers {
   timer(index: number): void;
   /** For events of kind Statistics. */
   statistics(): void;
+  /** For events of kind Follow. @param event one of FollowEvent */
+  follow(event: number): void;
   /** For events of kind Control; Node has its turn afterwards. */
   control(): void;
   /** The TAP cannot be read any more. @param errno positive */
@@ -133,6 +148,7 @@ export class Loop {
       else if (kind === EventKind.Listener) stack.listenerEvent(epoll.indexOf(i), epoll.eventsOf(i));
       else if (kind === EventKind.Timer) this.#handlers.timer(epoll.indexOf(i));
       else if (kind === EventKind.Statistics) this.#handlers.statistics();
+      else if (kind === EventKind.Follow) this.#handlers.follow(epoll.indexOf(i));
       else if (kind === EventKind.Control) {
         this.#handlers.control();
         node = true;

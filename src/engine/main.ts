@@ -8,7 +8,7 @@ import { dirname, join } from "node:path";
 import { AppError, errorCode } from "../base/errors.ts";
 import type { LogLevelRequest, PortChangeRequest, PortsResult } from "../config/control-types.ts";
 import type { EngineOptions, Identity } from "../config/options.ts";
-import { CAP_NET_BIND_SERVICE, EPOLLIN } from "../ffi/constants.ts";
+import { CAP_NET_ADMIN, CAP_NET_BIND_SERVICE, EPOLLIN } from "../ffi/constants.ts";
 import { check } from "../ffi/errno.ts";
 import { exitNow } from "../ffi/libc.ts";
 import { becomeUser, limitCapabilities } from "../kernel/caps.ts";
@@ -20,6 +20,7 @@ import { type ControlHandler, ControlServer } from "./control.ts";
 import { openControlSocket } from "./control-socket.ts";
 import { EndWatch } from "./end-watch.ts";
 import { buildEngine, logTransitions, socketLimit, type Engine } from "./engine.ts";
+import { Follower } from "./follower.ts";
 import { Inside } from "./inside.ts";
 import { EventKind, Loop } from "./loop.ts";
 import type { Ports } from "./ports/ports.ts";
@@ -53,8 +54,8 @@ async function run(options: EngineOptions, log: AdjustableLog): Promise<void> {
   const inside = await Inside.enter(options.fds.netns, socketLimit(), () => {
     if (options.runAs !== undefined) become(options.runAs);
   });
-  // All that is left: ports below 1024.
-  limitCapabilities([CAP_NET_BIND_SERVICE]);
+  // All that is left: ports below 1024, and the container's addresses and routes.
+  limitCapabilities([CAP_NET_BIND_SERVICE, CAP_NET_ADMIN]);
   const offloads = openLink(options, log);
   const engine = buildEngine(options, { log, offloads, inside, pause: () => loop.pause() });
   const { stack, epoll, ports } = engine;
@@ -93,10 +94,14 @@ async function run(options: EngineOptions, log: AdjustableLog): Promise<void> {
     },
     timer: (index) => ports.timer(index),
     statistics: () => statistics?.print(),
+    follow: (event) => follower?.event(event),
     control: () => void control.accept(),
     tapLost: (errno) => end(`the TAP cannot be read any more (errno ${errno})`),
   });
   const statistics = startStatistics(options, engine);
+  const follower = options.asked.network.follow
+    ? new Follower({ options, engine, offloads, inside, log })
+    : undefined;
   inside.onReady = () => stack.insideReady();
   onSignals((signal) => end(`got ${signal}`));
   process.on("uncaughtException", (err) => {
@@ -105,6 +110,7 @@ async function run(options: EngineOptions, log: AdjustableLog): Promise<void> {
     process.exit(1);
   });
   await ports.start(options.ports.rules);
+  await follower?.start();
   limitSystemCalls();
   announce(options.fds.ready);
   loop.start();

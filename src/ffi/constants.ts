@@ -94,6 +94,8 @@ export const SIGSET_BYTES = 128;
 /* linux/inotify.h */
 export const IN_NONBLOCK = O_NONBLOCK;
 export const IN_CLOEXEC = O_CLOEXEC;
+export const IN_ATTRIB = 0x4;
+export const IN_CLOSE_WRITE = 0x8;
 export const IN_MOVED_FROM = 0x40;
 export const IN_MOVED_TO = 0x80;
 export const IN_CREATE = 0x100;
@@ -101,6 +103,7 @@ export const IN_DELETE = 0x200;
 export const IN_DELETE_SELF = 0x400;
 export const IN_MOVE_SELF = 0x800;
 export const IN_ONLYDIR = 0x1000000;
+export const IN_MASK_ADD = 0x20000000;
 
 /* linux/socket.h, asm-generic/socket.h */
 export const AF_UNSPEC = 0;
@@ -180,6 +183,7 @@ export const UDP_MAX_SEGMENTS = 64;
 export const TUNSETIFF = 0x400454ca;
 export const TUNSETOFFLOAD = 0x400454d0;
 export const TUNSETVNETHDRSZ = 0x400454d8;
+export const TUNSETCARRIER = 0x400454e2;
 export const IFF_TAP = 0x0002;
 export const IFF_NO_PI = 0x1000;
 export const IFF_VNET_HDR = 0x4000;

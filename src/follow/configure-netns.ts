@@ -1,28 +1,14 @@
-/**
- * Applies a network plan inside the container's network namespace, through a netlink socket that was made there.
- * The pieces that add and remove are used again when the host changes.
- */
-import { constants } from "node:os";
+/** Prepares the container's network namespace at the start: the loopback interface, and the TAP with all it needs. */
 import { formatIp, parseMac } from "../base/address.ts";
 import { AppError, SysError } from "../base/errors.ts";
-import { AddressFlag, AddressGeneration, LinkFlag, MAIN_TABLE, RouteType, Scope } from "../base/network.ts";
-import type { Family, NetworkAddress, NetworkLink, Route } from "../base/network.ts";
-import type { FamilyPlan, NetworkPlan, PlannedAddress } from "../config/network-plan.ts";
+import { AddressGeneration, LinkFlag, type NetworkLink } from "../base/network.ts";
+import type { NetworkPlan } from "../config/network-plan.ts";
 import type { Netlink } from "../kernel/netlink.ts";
-import {
-  addAddress,
-  addRoute,
-  changeLink,
-  dumpAddresses,
-  dumpLinks,
-  dumpRoutes,
-} from "../kernel/rtnetlink.ts";
+import { changeLink, dumpLinks } from "../kernel/rtnetlink.ts";
+import { Reconciler } from "./reconciler.ts";
 
 /** Frames that wait for the engine before the container's kernel drops some. */
 const TAP_QUEUE_LENGTH = 4_096;
-/** What every link-local address has (RFC 4291 section 2.5.6). */
-const LINK_PREFIX = { prefixLength: 64, noPrefixRoute: false, metric: 0 };
-const { EEXIST, EACCES, EOPNOTSUPP, EAFNOSUPPORT } = constants.errno;
 
 export interface ConfiguredNetns {
   /** The TAP, or the loopback interface without one. */
@@ -66,122 +52,22 @@ export function configureNetns(
     ...(plan.mac !== undefined && { mac }),
     ...(plan.mtu !== 0 && { mtu: plan.mtu }),
   });
-  const result: ConfiguredNetns = {
-    name: tapName,
-    interfaceIndex: link.index,
-    mac,
-    ipv4: false,
-    ipv6: false,
-    warnings: [],
-  };
   // Our own link-local address needs no duplicate address detection, the kernel's would: a second without IPv6.
   // And where IPv6 is not wanted, nothing of it should be there.
   const isOurs = setAddressGeneration(netlink, link.index, AddressGeneration.None);
   changeLink(netlink, link.index, { setFlags: LinkFlag.Up });
-  if (plan.ipv4.enabled) result.ipv4 = configureFamily(netlink, 4, plan.ipv4, result);
-  if (!plan.ipv6.enabled) return result;
   const linkLocal = linkLocalFrom(mac);
-  const six = { ...plan.ipv6, addresses: [{ ...LINK_PREFIX, address: linkLocal }, ...plan.ipv6.addresses] };
-  result.ipv6 = configureFamily(netlink, 6, six, result);
-  if (result.ipv6) result.linkLocal = linkLocal;
+  const reconciler = new Reconciler({ netlink, interfaceIndex: link.index, linkLocal });
+  const { ipv4, ipv6, warnings } = reconciler.reconcile(plan, 0);
   // After the link goes down and up again, the kernel makes the same address by itself.
-  if (isOurs) setAddressGeneration(netlink, link.index, AddressGeneration.Eui64);
-  return result;
+  if (ipv6 && isOurs) setAddressGeneration(netlink, link.index, AddressGeneration.Eui64);
+  const configured = { name: tapName, interfaceIndex: link.index, mac, ipv4, ipv6, warnings };
+  return ipv6 ? { ...configured, linkLocal } : configured;
 }
 
 /** Brings the namespace's loopback interface up. */
 export function bringLoopbackUp(netlink: Netlink): void {
   changeLink(netlink, linkNamed(netlink, "lo").index, { setFlags: LinkFlag.Up });
-}
-
-/** Adds addresses to a link; one that is there already counts as added. Throws SysError. */
-export function addAddresses(
-  netlink: Netlink,
-  interfaceIndex: number,
-  family: Family,
-  addresses: readonly PlannedAddress[],
-): void {
-  for (const each of addresses) {
-    ignoring([EEXIST], () => addAddress(netlink, onLink(interfaceIndex, family, each)));
-  }
-}
-
-/** A route that the kernel did not take, and why. */
-export interface RefusedRoute {
-  route: Route;
-  reason: string;
-}
-
-/**
- * Adds routes through a link; one that is there already counts as added. A gateway may be reachable only through
- * a route that comes later, so the refused ones are tried again until a round adds nothing.
- */
-export function addRoutes(
-  netlink: Netlink,
-  interfaceIndex: number,
-  routes: readonly Route[],
-): RefusedRoute[] {
-  let pending = routes.map((route): RefusedRoute => ({
-    route: throughLink(route, interfaceIndex),
-    reason: "",
-  }));
-  for (;;) {
-    const refused = pending.flatMap(({ route }) => {
-      const reason = tryRoute(netlink, route);
-      return reason === undefined ? [] : [{ route, reason }];
-    });
-    if (refused.length === 0 || refused.length === pending.length) return refused;
-    pending = refused;
-  }
-}
-
-/** The addresses of more than link scope that a link has, in the terms of a plan. */
-export function actualAddresses(netlink: Netlink, interfaceIndex: number, family: Family): PlannedAddress[] {
-  return dumpAddresses(netlink, interfaceIndex)
-    .filter((each) => each.family === family && each.scope < Scope.Link)
-    .map(({ address, prefixLength, flags, metric }) => ({
-      address,
-      prefixLength,
-      noPrefixRoute: (flags & AddressFlag.NoPrefixRoute) !== 0,
-      metric,
-    }));
-}
-
-/** The unicast routes of the main table through a link, in the terms of a plan. */
-export function actualRoutes(netlink: Netlink, interfaceIndex: number, family: Family): Route[] {
-  return dumpRoutes(netlink, MAIN_TABLE)
-    .filter(
-      (route) =>
-        route.family === family &&
-        route.type === RouteType.Unicast &&
-        route.nexthops.some((nexthop) => nexthop.interfaceIndex === interfaceIndex),
-    )
-    .map((route) => throughLink(route, 0));
-}
-
-/** Whether the kernel has the family. */
-function configureFamily(
-  netlink: Netlink,
-  family: Family,
-  plan: FamilyPlan,
-  { interfaceIndex, warnings }: ConfiguredNetns,
-): boolean {
-  try {
-    addAddresses(netlink, interfaceIndex, family, plan.addresses);
-  } catch (cause) {
-    if (!isFamilyMissing(cause)) throw cause;
-    warnings.push(`the container has no IPv${family}: ${cause.message}`);
-    return false;
-  }
-  for (const { route, reason } of addRoutes(netlink, interfaceIndex, plan.routes)) {
-    warnings.push(`route ${describeRoute(route)} is not copied: ${reason}`);
-  }
-  return true;
-}
-
-/** Switched off by sysctl (EACCES) or not in the kernel. */
-function isFamilyMissing(cause: unknown): cause is SysError {
-  return cause instanceof SysError && [EACCES, EOPNOTSUPP, EAFNOSUPPORT].includes(cause.errno);
 }
 
 /** Whether the kernel of this namespace lets us; without IPv6 it does not. */
@@ -201,30 +87,6 @@ function linkNamed(netlink: Netlink, name: string): NetworkLink {
   throw new AppError("INTERNAL", `the container has no interface ${name} to configure: create it first`);
 }
 
-function tryRoute(netlink: Netlink, route: Route): string | undefined {
-  try {
-    ignoring([EEXIST], () => addRoute(netlink, route));
-    return undefined;
-  } catch (cause) {
-    if (cause instanceof SysError) return cause.message;
-    throw cause;
-  }
-}
-
-/** IPv6 addresses skip duplicate address detection: nobody else is on the link. */
-function onLink(interfaceIndex: number, family: Family, planned: PlannedAddress): NetworkAddress {
-  const noDad = family === 6 ? AddressFlag.NoDad : 0;
-  const noPrefixRoute = planned.noPrefixRoute ? AddressFlag.NoPrefixRoute : 0;
-  const { address, prefixLength, metric } = planned;
-  const flags = noDad | noPrefixRoute;
-  return { interfaceIndex, family, address, prefixLength, scope: Scope.Universe, flags, metric };
-}
-
-const throughLink = (route: Route, interfaceIndex: number): Route => ({
-  ...route,
-  nexthops: route.nexthops.map((nexthop) => ({ ...nexthop, interfaceIndex })),
-});
-
 /** fe80::/64 and the modified EUI-64 of a MAC address (RFC 4291 appendix A), as the kernel makes it. */
 function linkLocalFrom(mac: string): string {
   const bytes = parseMac(mac);
@@ -238,18 +100,4 @@ function linkLocalFrom(mac: string): string {
       (0xfe << 24) | (d << 16) | (e << 8) | f,
     ),
   );
-}
-
-function describeRoute(route: Route): string {
-  const gateways = route.nexthops.map((nexthop) => nexthop.gateway).filter((gateway) => gateway !== "");
-  const via = gateways.length === 0 ? "" : ` via ${gateways.join(", ")}`;
-  return `${route.destination}/${route.destinationLength}${via}`;
-}
-
-function ignoring(errors: readonly number[], action: () => void): void {
-  try {
-    action();
-  } catch (cause) {
-    if (!(cause instanceof SysError && errors.includes(cause.errno))) throw cause;
-  }
 }

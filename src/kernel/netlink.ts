@@ -67,9 +67,12 @@ export class Netlink {
 
   /** A socket in the namespace this thread is in. Throws SysError. */
   static open(protocol: number = NETLINK_ROUTE): Netlink {
-    const netlink = new Netlink(
-      check(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol), "socket", "netlink"),
-    );
+    return Netlink.bind(check(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol), "socket", "netlink"));
+  }
+
+  /** Takes over a new descriptor and gives it its port, without which multicasts do not arrive. Throws SysError. */
+  static bind(fd: number): Netlink {
+    const netlink = new Netlink(fd);
     memory.bytes.fill(0, SOCKADDR_AT, SOCKADDR_AT + SOCKADDR_LENGTH);
     memory.view.setUint16(SOCKADDR_AT, AF_NETLINK, LITTLE_ENDIAN);
     check(bind(netlink.fd, memory.address + SOCKADDR_AT, SOCKADDR_LENGTH), "bind", "netlink");
@@ -112,6 +115,15 @@ export class Netlink {
         if (message.type === NetlinkType.Overrun) outcome = "resync";
         else handle(message);
       }
+    }
+  }
+
+  /** Takes everything that multicasts have queued. Throws SysError when the socket is of no more use. */
+  discard(): void {
+    for (;;) {
+      const length = receive(this.fd);
+      if (length === -EAGAIN) return;
+      if (length !== -ENOBUFS) check(length, "recvfrom", "netlink");
     }
   }
 

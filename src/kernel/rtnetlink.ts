@@ -38,6 +38,15 @@ export function dumpLinks(netlink: Netlink): NetworkLink[] {
   return dump(netlink, RtnetlinkType.GetLink, linkDumpBody(), decodeLink);
 }
 
+/** Takes all messages that were sent to a group, and hands out the links that they tell of; see `Netlink.drain`. */
+export function drainLinks(netlink: Netlink, handle: (link: NetworkLink) => void): "complete" | "resync" {
+  return netlink.drain(({ type, body }) => {
+    if (type !== RtnetlinkType.NewLink) return;
+    const link = decodeLink(body);
+    if (link !== undefined) handle(link);
+  });
+}
+
 export function changeLink(netlink: Netlink, index: number, change: LinkChange): void {
   netlink.request(RtnetlinkType.NewLink, 0, encodeLinkChange(index, change));
 }
@@ -62,11 +71,14 @@ export function deleteAddress(netlink: Netlink, address: NetworkAddress): void {
   netlink.request(RtnetlinkType.DeleteAddress, 0, encodeAddress(address));
 }
 
-/** The routes of one table. A table that does not exist is empty. */
+/** Stands for all tables of routes. */
+export const ALL_TABLES = 0;
+
+/** The routes of one table, or of all. A table that does not exist is empty. */
 export function dumpRoutes(netlink: Netlink, table: number): Route[] {
   try {
     return dump(netlink, RtnetlinkType.GetRoute, routeDumpBody(table), decodeRoute).filter(
-      (route) => route.table === table,
+      (route) => table === ALL_TABLES || route.table === table,
     );
   } catch (cause) {
     if (cause instanceof SysError && cause.errno === ENOENT) return [];

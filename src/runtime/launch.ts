@@ -8,20 +8,24 @@ import { dirname, join } from "node:path";
 import { AppError } from "../base/errors.ts";
 import { type Connection, connectionOf, type ConnectionOptions } from "../config/connection.ts";
 import { chooseTemplate } from "../config/host-template.ts";
-import { IPV6_MTU_MIN, type NetworkPlan } from "../config/network-plan.ts";
+import { mtuInForce, type NetworkPlan } from "../config/network-plan.ts";
 import {
   DEFAULT_PENDING_BYTES,
   type EngineOptions,
   type HandedInSocket,
-  type NetworkOptions,
   type ProcessOptions,
   type WatchOptions,
 } from "../config/options.ts";
+import { checkFamilies, planNotes } from "../config/plan-notes.ts";
+import { withPrivateAddresses } from "../config/private-addresses.ts";
 import { type ConfiguredNetns, configureNetns } from "../follow/configure-netns.ts";
 import { readHostNetwork } from "../follow/host-network.ts";
+import { readResolvConf } from "../follow/resolv-conf.ts";
 import { Netlink } from "../kernel/netlink.ts";
 import { openTapIn, type Netns } from "../kernel/namespace.ts";
 import { openRouteSocketIn } from "../kernel/route-socket.ts";
+import { ALL_TABLES, dumpRoutes } from "../kernel/rtnetlink.ts";
+import { setCarrier } from "../kernel/tap.ts";
 import { Cleanup } from "./cleanup.ts";
 import { type EngineResources, startEngine } from "./engine-process.ts";
 import { whyNotWritten } from "./file-failure.ts";
@@ -30,7 +34,6 @@ import { engineIdentity } from "./identity.ts";
 import { startOnceOthersHaveLeft } from "./leaving-engines.ts";
 import { startTime } from "./process-info.ts";
 import { writeState, type EngineState, type FoundEngine } from "./state-directory.ts";
-import { readResolvConf } from "./resolv-conf.ts";
 
 /** What to connect and how; plain JSON. */
 export interface LaunchRequest extends ConnectionOptions {
@@ -54,9 +57,6 @@ export interface Launched {
   notes: string[];
 }
 
-/** The MTU that a TAP has when nobody sets one. */
-const TAP_DEFAULT_MTU = 1500;
-
 /**
  * Connects the namespace; `netns` stays open. Leaves nothing behind when it throws, which is AppError or SysError.
  * @param stderr where an engine in the foreground logs to
@@ -71,24 +71,31 @@ export async function launch(request: LaunchRequest, netns: Netns, stderr = 2): 
     const outputs = openOutputs(request, stderr, closeLater);
     const hostNetlink = Netlink.open();
     closeLater("the host's netlink socket", hostNetlink.fd);
-    const template = chooseTemplate(readHostNetwork(hostNetlink), request.network);
-    const connection = connectionOf(template, readResolvConf(), request);
+    const host = readHostNetwork(hostNetlink);
+    const network =
+      request.network.addressing === "private"
+        ? withPrivateAddresses(request.network, { ...host, routes: dumpRoutes(hostNetlink, ALL_TABLES) })
+        : request.network;
+    const asked = { network, dnsForward: request.dnsForward };
+    const connection = connectionOf(chooseTemplate(host, network), readResolvConf(), asked);
     const { plan } = connection;
-    const notes = planNotes(plan, request.network);
+    const notes = planNotes(plan, network, host);
     const containerNetlink = await openRouteSocketIn(netns);
     closeLater("the container's netlink socket", containerNetlink.fd);
-    const tap = request.network.ports.spliceOnly
+    const tap = network.ports.spliceOnly
       ? undefined
-      : await openTapIn(netns, plan.interfaceName, { wantOffload: request.network.offload });
+      : await openTapIn(netns, plan.interfaceName, { wantOffload: network.offload });
     // The interface inside goes away with the last descriptor of the TAP.
     if (tap !== undefined) closeLater("the TAP", tap.fd);
-    const configured = configureNetns(containerNetlink, plan, tap?.name, request.network.configure);
+    const configured = configureNetns(containerNetlink, plan, tap?.name, network.configure);
+    // Not before: without a carrier the kernel makes no addresses of IPv6.
+    if (tap !== undefined && !plan.carrier) setCarrier(tap.fd, false);
     // The container may be spoken to before it has said anything.
     plan.mac = configured.mac;
     plan.ipv4.enabled &&= configured.ipv4;
     plan.ipv6.enabled &&= configured.ipv6;
     checkFamilies(plan, `its kernel takes none (${configured.warnings.join("; ")})`);
-    const options = engineOptions(request, connection, configured);
+    const options = engineOptions({ ...request, ...asked }, connection, configured);
     const resources = {
       tap: tap?.fd ?? -1,
       hostNetlink: hostNetlink.fd,
@@ -98,8 +105,7 @@ export async function launch(request: LaunchRequest, netns: Netns, stderr = 2): 
       listeners: request.listeners,
     };
     const { directory, state: first } = request.engine;
-    const record = (pid: number): EngineState =>
-      recordEngine(directory, runningState(first, pid, plan, configured.name));
+    const record = (pid: number): EngineState => recordEngine(directory, runningState(first, pid));
     const start = (): Promise<EngineState> => startEngine(options, resources, request.foreground, record);
     const state = await startOnceOthersHaveLeft(dirname(directory), start);
     const inForce = { ...plan, mtu: mtuInForce(plan) };
@@ -108,32 +114,6 @@ export async function launch(request: LaunchRequest, netns: Netns, stderr = 2): 
     // The engine has its own copies of everything.
     await cleanup.run();
   }
-}
-
-const mtuInForce = ({ mtu }: NetworkPlan): number => (mtu === 0 ? TAP_DEFAULT_MTU : mtu);
-
-/** What a person should know of a plan. Throws NO_ADDRESS when there is nothing to connect. */
-function planNotes(plan: NetworkPlan, network: NetworkOptions): string[] {
-  if (network.ports.spliceOnly) return [];
-  checkFamilies(plan, "this kernel has no IPv6, or the MTU is too small for it");
-  // A host with one family is common and no news; a host with none is.
-  const isIsolated = plan.ipv4.enabled === plan.localMode.ipv4 && plan.ipv6.enabled === plan.localMode.ipv6;
-  const note = "the host has no network: for the time being the container reaches the host itself only";
-  const notes = isIsolated ? [note] : [];
-  if (network.ipv6 && plan.mtu > 0 && plan.mtu < IPV6_MTU_MIN) {
-    notes.push(
-      `an MTU of ${plan.mtu} is too small for IPv6, which needs ${IPV6_MTU_MIN}: there is only IPv4`,
-    );
-  }
-  return notes;
-}
-
-function checkFamilies({ ipv4, ipv6 }: NetworkPlan, why: string): void {
-  if (ipv4.enabled || ipv6.enabled) return;
-  throw new AppError(
-    "NO_ADDRESS",
-    `cannot give the container an address of the family asked for: ${why}; leave --ipv4-only or --ipv6-only away`,
-  );
 }
 
 /** Gives back the state. Throws STATE_DIR. */
@@ -215,19 +195,9 @@ function engineOptions(
   };
 }
 
-function runningState(
-  first: EngineState,
-  pid: number,
-  plan: NetworkPlan,
-  interfaceName: string,
-): EngineState {
-  const addresses = [...plan.ipv4.addresses, ...plan.ipv6.addresses];
-  return {
-    ...first,
-    pid,
-    startTime: startTime(pid) ?? "0",
-    phase: "running",
-    interface: interfaceName,
-    addresses: addresses.map(({ address, prefixLength }) => `${address}/${prefixLength}`),
-  };
-}
+const runningState = (first: EngineState, pid: number): EngineState => ({
+  ...first,
+  pid,
+  startTime: startTime(pid) ?? "0",
+  phase: "running",
+});

@@ -4,6 +4,7 @@
  * rtnetlink-route.ts.
  */
 import { formatIp, formatMac, ipFromBytes, ipToBytes, isIpv4, parseIp, parseMac } from "../base/address.ts";
+import { AddressFlag } from "../base/network.ts";
 import type { Family, NetworkAddress, NetworkLink } from "../base/network.ts";
 import {
   attributeNumber,
@@ -52,8 +53,11 @@ const RTEXT_FILTER_SKIP_STATS = 8;
 const ADDRESS_HEADER_LENGTH = 8;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
+const IFA_CACHEINFO = 6;
 const IFA_FLAGS = 8;
 const IFA_RT_PRIORITY = 9;
+const IFA_PROTO = 11;
+const FOREVER = 0xffffffff;
 
 const NEIGHBOUR_HEADER_LENGTH = 12;
 const NDA_DST = 1;
@@ -154,7 +158,10 @@ export function addressDumpBody(interfaceIndex: number): Uint8Array {
   return header;
 }
 
-/** An address to add or to delete. Lifetimes are infinite: whoever renews them is elsewhere. */
+/**
+ * An address to add or to delete. Lifetimes are infinite, for whoever renews them is elsewhere; one that is
+ * deprecated is good for what uses it already.
+ */
 export function encodeAddress(address: NetworkAddress): Uint8Array {
   const header = new Uint8Array(ADDRESS_HEADER_LENGTH);
   header[0] = familyNumber(address.family);
@@ -170,7 +177,18 @@ export function encodeAddress(address: NetworkAddress): Uint8Array {
     [IFA_FLAGS, address.flags],
   ];
   if (address.metric !== 0) attributes.push([IFA_RT_PRIORITY, address.metric]);
+  // Linux before 5.18 knows no such attribute, and skips it.
+  if (address.protocol !== 0) attributes.push([IFA_PROTO, Uint8Array.of(address.protocol)]);
+  if ((address.flags & AddressFlag.Deprecated) !== 0) attributes.push([IFA_CACHEINFO, cacheInfo(0, FOREVER)]);
   return encodeBody(header, attributes);
+}
+
+/** struct ifa_cacheinfo with lifetimes in seconds. */
+function cacheInfo(preferred: number, valid: number): Uint8Array {
+  const bytes = new Uint8Array(16);
+  viewOf(bytes).setUint32(0, preferred, LITTLE_ENDIAN);
+  viewOf(bytes).setUint32(4, valid, LITTLE_ENDIAN);
+  return bytes;
 }
 
 export function decodeAddress(body: Uint8Array): NetworkAddress | undefined {
@@ -190,6 +208,7 @@ export function decodeAddress(body: Uint8Array): NetworkAddress | undefined {
     scope: body[3],
     flags: attributeNumber(attributes, IFA_FLAGS) ?? body[2],
     metric: attributeNumber(attributes, IFA_RT_PRIORITY) ?? 0,
+    protocol: attributes.get(IFA_PROTO)?.[0] ?? 0,
   };
 }
 

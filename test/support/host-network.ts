@@ -30,6 +30,7 @@ export function address(
     scope: Scope.Universe,
     flags: 0,
     metric: 0,
+    protocol: 0,
     ...change,
   };
 }

@@ -55,6 +55,7 @@ const loop = new Loop(epoll, host, stack, -1, {
   watch: () => {},
   timer: () => {},
   statistics: () => {},
+  follow: () => {},
   control: () => {},
   tapLost: () => {},
 });

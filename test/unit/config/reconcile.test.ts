@@ -1,25 +1,122 @@
 import { expect, test } from "@jest/globals";
-import { addressKey, difference, routeKey } from "../../../src/config/reconcile.ts";
-import { nexthop, route } from "../../support/host-network.ts";
+import { AddressFlag, OUR_PROTOCOL, type NetworkAddress, type Route } from "../../../src/base/network.ts";
+import {
+  addressChanges,
+  addressKey,
+  routeChanges,
+  routeKey,
+  routeTarget,
+} from "../../../src/config/reconcile.ts";
+import { address, nexthop, route } from "../../support/host-network.ts";
 
-const key = (item: string): string => item;
+const LINK = 7;
+const NOTHING: ReadonlySet<string> = new Set();
+const isOurs = ({ protocol }: NetworkAddress): boolean => protocol === OUR_PROTOCOL;
+const ours = (text: string, change: Partial<NetworkAddress> = {}): NetworkAddress =>
+  address(LINK, text, { protocol: OUR_PROTOCOL, ...change });
+const ourRoute = (text: string, gateway = "", change: Partial<Route> = {}): Route =>
+  route(LINK, text, gateway, { protocol: OUR_PROTOCOL, ...change });
+const names = (addresses: NetworkAddress[]): string[] => addresses.map(addressKey);
+const ways = (routes: Route[]): string[] =>
+  routes.map((each) => `${each.destination}/${each.destinationLength} ${each.nexthops[0].gateway}`);
 
-test("what is wanted and missing is added, what is ours and not wanted is removed", () => {
-  expect(difference(["a", "b"], ["b", "c", "d"], ["b", "c"], key)).toEqual({ add: ["a"], remove: ["c"] });
+test("addresses that are wanted and missing are added, those of ours that are not wanted removed", () => {
+  const changes = addressChanges(
+    [ours("198.51.100.5/24"), ours("2001:db8::5/64")],
+    [ours("2001:db8::5/64"), ours("198.51.100.9/24"), address(LINK, "203.0.113.9/24")],
+    isOurs,
+    NOTHING,
+  );
+  expect(names(changes.add)).toEqual(["198.51.100.5/24"]);
+  expect(names(changes.remove)).toEqual(["198.51.100.9/24"]);
+  expect([changes.before, changes.change]).toEqual([[], []]);
 });
 
-test("what somebody else put there stays, and what is gone needs no removal", () => {
-  expect(difference([], ["theirs"], ["gone"], key)).toEqual({ add: [], remove: [] });
+test("what was taken away inside stays away, and what was made inside stays", () => {
+  const gone = new Set(["198.51.100.5/24"]);
+  const theirs = address(LINK, "198.51.100.6/24");
+  const wanted = [ours("198.51.100.5/24"), ours("198.51.100.6/24", { metric: 5 })];
+  expect(addressChanges(wanted, [theirs], isOurs, gone)).toEqual({
+    before: [],
+    add: [],
+    change: [],
+    remove: [],
+  });
 });
 
-test("nothing to do when all is as wanted", () => {
-  expect(difference(["a"], ["a"], [], key)).toEqual({ add: [], remove: [] });
+test("other flags or another metric change an address of ours in its place", () => {
+  const { NoPrefixRoute, Deprecated, NoDad } = AddressFlag;
+  const wanted = [ours("198.51.100.5/24"), ours("2001:db8::5/64", { flags: NoDad }), ours("2001:db8::6/64")];
+  const actual = [
+    ours("198.51.100.5/24", { metric: 9 }),
+    ours("2001:db8::5/64"),
+    ours("2001:db8::6/64", { flags: Deprecated }),
+  ];
+  expect(names(addressChanges(wanted, actual, isOurs, NOTHING).change)).toEqual([
+    "198.51.100.5/24",
+    "2001:db8::6/64",
+  ]);
+  // An IPv4 address keeps this flag for life.
+  const { before, add } = addressChanges(
+    [ours("198.51.100.5/24", { flags: NoPrefixRoute })],
+    [ours("198.51.100.5/24")],
+    isOurs,
+    NOTHING,
+  );
+  expect([names(before), names(add)]).toEqual([["198.51.100.5/24"], ["198.51.100.5/24"]]);
+});
+
+test("IPv6 has an address once: one with another prefix length goes first", () => {
+  const changes = addressChanges([ours("2001:db8::5/64")], [ours("2001:db8::5/128")], isOurs, NOTHING);
+  expect([names(changes.before), names(changes.add), changes.remove]).toEqual([
+    ["2001:db8::5/128"],
+    ["2001:db8::5/64"],
+    [],
+  ]);
+});
+
+test("a route is replaced in its place, whatever has no place any more goes", () => {
+  const wanted = [ourRoute("0.0.0.0/0", "198.51.100.2"), ourRoute("203.0.113.0/24", "198.51.100.2")];
+  const actual = [ourRoute("0.0.0.0/0", "198.51.100.1"), ourRoute("203.0.113.128/25", "198.51.100.1")];
+  const { add, replace, remove } = routeChanges(wanted, actual, LINK, NOTHING);
+  expect(ways(add)).toEqual(["203.0.113.0/24 198.51.100.2"]);
+  expect(ways(replace)).toEqual(["0.0.0.0/0 198.51.100.2"]);
+  expect(ways(remove)).toEqual(["203.0.113.128/25 198.51.100.1"]);
+});
+
+test("a gateway that was configured inside is not overwritten, nor joined by ours", () => {
+  const wanted = [ourRoute("0.0.0.0/0", "198.51.100.2"), ourRoute("203.0.113.0/24", "198.51.100.2")];
+  const theirs = route(LINK, "0.0.0.0/0", "198.51.100.77", { metric: 50 });
+  const { add, replace, remove } = routeChanges(
+    wanted,
+    [theirs, ourRoute("0.0.0.0/0", "198.51.100.1")],
+    LINK,
+    NOTHING,
+  );
+  expect(ways(add)).toEqual(["203.0.113.0/24 198.51.100.2"]);
+  expect([replace, ways(remove)]).toEqual([[], ["0.0.0.0/0 198.51.100.1"]]);
+});
+
+test("what the kernel made by itself counts as there, what was taken away stays away", () => {
+  const wanted = [ourRoute("198.51.100.0/24"), ourRoute("0.0.0.0/0", "198.51.100.2")];
+  const gone = new Set([routeTarget(wanted[1])]);
+  const kernel = route(LINK, "198.51.100.0/24", "", { protocol: 2 });
+  expect(routeChanges(wanted, [kernel], LINK, gone)).toEqual({ add: [], replace: [], remove: [] });
+});
+
+test("routes of other links are not ours, whatever they say", () => {
+  const elsewhere = route(9, "203.0.113.0/24", "", { protocol: OUR_PROTOCOL });
+  expect(routeChanges([], [elsewhere], LINK, NOTHING).remove).toEqual([]);
+});
+
+test("of two routes in one place the first is wanted", () => {
+  const wanted = [ourRoute("0.0.0.0/0", "198.51.100.1"), ourRoute("0.0.0.0/0", "198.51.100.2")];
+  expect(ways(routeChanges(wanted, [], LINK, NOTHING).add)).toEqual(["0.0.0.0/0 198.51.100.1"]);
+  expect(routeChanges(wanted, [wanted[0]], LINK, NOTHING)).toEqual({ add: [], replace: [], remove: [] });
 });
 
 test("an address is its text and its prefix length", () => {
-  const one = { address: "198.51.100.5", prefixLength: 24, noPrefixRoute: false, metric: 0 };
-  expect(addressKey(one)).toBe(addressKey({ ...one, noPrefixRoute: true }));
-  expect(addressKey(one)).not.toBe(addressKey({ ...one, prefixLength: 32 }));
+  expect(addressKey(address(1, "198.51.100.5/24"))).toBe("198.51.100.5/24");
 });
 
 test("a route is the same whoever made it and through whatever interface", () => {
@@ -37,6 +134,7 @@ test.each([
   ["number of next hops", { nexthops: [nexthop(0, "198.51.100.1"), nexthop(0, "198.51.100.2")] }],
   ["prefix length", { destinationLength: 25 }],
   ["type of service", { tos: 4 }],
+  ["table", { table: 100 }],
 ])("a route with another %s is another route", (_, change) => {
   const one = route(0, "203.0.113.0/24", "198.51.100.1");
   expect(routeKey({ ...one, ...change })).not.toBe(routeKey(one));

@@ -1,0 +1,349 @@
+/**
+ * Gives the container's link what a plan wants, through a netlink socket that was made inside: at the start and after
+ * every change, always from what there is now. What is configured inside by others stays theirs.
+ */
+import { constants } from "node:os";
+import { SysError } from "../base/errors.ts";
+import {
+  AddressFlag,
+  type Family,
+  LinkFlag,
+  MAIN_TABLE,
+  type NetworkAddress,
+  type NetworkLink,
+  OUR_PROTOCOL,
+  type Route,
+  Scope,
+} from "../base/network.ts";
+import type { FamilyPlan, NetworkPlan, PlannedAddress } from "../config/network-plan.ts";
+import { addressChanges, addressKey, routeChanges, routeKey, routeTarget } from "../config/reconcile.ts";
+import type { Netlink } from "../kernel/netlink.ts";
+import {
+  addRoute,
+  changeAddress,
+  changeLink,
+  changeRoute,
+  deleteAddress,
+  deleteRoute,
+  dumpAddresses,
+  dumpLinks,
+  dumpRoutes,
+} from "../kernel/rtnetlink.ts";
+
+/** Removing an address can take others with it, which then have to come back. */
+const ROUNDS_MAX = 4;
+/** An address that has left the host stays for its connections, deprecated, for so long at most. */
+const GRACE_MS = 30_000;
+/** What every link-local address has (RFC 4291 section 2.5.6). */
+const LINK_PREFIX = { prefixLength: 64, noPrefixRoute: false, metric: 0 };
+const { EEXIST, EACCES, EOPNOTSUPP, EAFNOSUPPORT, ESRCH, EADDRNOTAVAIL, ENODEV } = constants.errno;
+/** What is to go away has gone. */
+const GONE = [ESRCH, EADDRNOTAVAIL, ENODEV];
+
+/** What came of a plan. */
+export interface Reconciled {
+  /** Whether the container's kernel has the family; false where it is switched off. */
+  ipv4: boolean;
+  ipv6: boolean;
+  /** Addresses that the container no longer has. */
+  removed: string[];
+  /** What could not be done, one sentence each. */
+  warnings: string[];
+}
+
+export interface ReconcilerOptions {
+  netlink: Netlink;
+  interfaceIndex: number;
+  /** The link-local address that the container has from us; absent: the kernel makes one. */
+  linkLocal?: string | undefined;
+  /** Whether something still uses an address that is to go. */
+  isInUse?: (address: string) => boolean;
+  /** Takes what the kernel has told of the container so far; says whether the link was down meanwhile. */
+  wasDown?: () => boolean;
+}
+
+/** What there is inside. */
+interface Actual {
+  link: NetworkLink;
+  addresses: NetworkAddress[];
+  routes: Route[];
+}
+
+/** What one round did. */
+interface Round {
+  isChanged: boolean;
+  refused: RefusedRoute[];
+}
+
+export class Reconciler {
+  readonly #netlink: Netlink;
+  readonly #index: number;
+  readonly #linkLocal: string | undefined;
+  readonly #isInUse: (address: string) => boolean;
+  readonly #wasDown: () => boolean;
+  /** Keys of addresses that we put there, for kernels that keep no mark. */
+  readonly #added = new Set<string>();
+  /** What was wanted and there when we looked last: keys, and what they stand for in `#gone`. */
+  #present = new Map<string, string>();
+  /** What was taken away inside, and stays away: keys of addresses, targets of routes. */
+  readonly #gone = new Set<string>();
+  /** Deprecated addresses by key, and until when they stay. */
+  readonly #retiring = new Map<string, number>();
+  #isFlushed = false;
+  /** The MTU that we set last; another one is the container's own choice. */
+  #mtu: number | undefined;
+
+  constructor({ netlink, interfaceIndex, linkLocal, isInUse, wasDown }: ReconcilerOptions) {
+    this.#netlink = netlink;
+    this.#index = interfaceIndex;
+    this.#linkLocal = linkLocal;
+    this.#isInUse = isInUse ?? (() => false);
+    this.#wasDown = wasDown ?? (() => false);
+  }
+
+  /** Whether addresses wait for their last connection: then this should be asked again in a while. */
+  get isRetiring(): boolean {
+    return this.#retiring.size > 0;
+  }
+
+  /** Applies a plan. Throws SysError when the container's kernel cannot be asked. */
+  reconcile(plan: NetworkPlan, nowMs: number): Reconciled {
+    const result: Reconciled = {
+      ipv4: plan.ipv4.enabled,
+      ipv6: plan.ipv6.enabled,
+      removed: [],
+      warnings: [],
+    };
+    let refused: RefusedRoute[] = [];
+    for (let i = 0; i < ROUNDS_MAX; i++) {
+      const actual = i === 0 ? this.#readFirst(plan) : this.#read(plan);
+      if (actual === undefined) return result;
+      this.#notePresent(plan, actual);
+      // Whoever took the link down wants it down; all of it comes back with the link.
+      if ((actual.link.flags & LinkFlag.Up) === 0) {
+        this.#isFlushed = true;
+        return result;
+      }
+      this.#isFlushed = false;
+      const round = this.#apply(plan, actual, result, nowMs);
+      refused = round.refused;
+      if (!round.isChanged) break;
+    }
+    for (const { route, reason } of refused) {
+      result.warnings.push(`route ${describeRoute(route)} is not copied: ${reason}`);
+    }
+    return result;
+  }
+
+  #read(plan: NetworkPlan): Actual | undefined {
+    if (this.#wasDown()) this.#isFlushed = true;
+    const link = dumpLinks(this.#netlink).find(({ index }) => index === this.#index);
+    if (link === undefined) return undefined;
+    const tables = new Set([
+      MAIN_TABLE,
+      ...[...plan.ipv4.routes, ...plan.ipv6.routes].map(({ table }) => table),
+    ]);
+    return {
+      link,
+      addresses: dumpAddresses(this.#netlink, this.#index),
+      routes: [...tables].flatMap((table) => dumpRoutes(this.#netlink, table)),
+    };
+  }
+
+  /** What was there and is gone, without us or the link having gone down, somebody inside took away. */
+  #readFirst(plan: NetworkPlan): Actual | undefined {
+    let actual = this.#read(plan);
+    // The link may have gone down in the middle of reading.
+    if (actual !== undefined && this.#lost(actual).length > 0) actual = this.#read(plan);
+    if (actual !== undefined && !this.#isFlushed) for (const key of this.#lost(actual)) this.#gone.add(key);
+    return actual;
+  }
+
+  /** What stands in `#gone` for what was there and is not. */
+  #lost({ addresses, routes }: Actual): string[] {
+    const keys = new Set([...addresses.map(addressKey), ...routes.map(routeKey)]);
+    return [...this.#present].flatMap(([key, goneKey]) => (keys.has(key) ? [] : [goneKey]));
+  }
+
+  #notePresent(plan: NetworkPlan, { addresses, routes }: Actual): void {
+    const keys = new Set([...addresses.map(addressKey), ...routes.map(routeKey)]);
+    const wanted = [
+      ...this.#wantedAddresses(plan).map((address) => [addressKey(address), addressKey(address)] as const),
+      ...this.#wantedRoutes(plan).map((route) => [routeKey(route), routeTarget(route)] as const),
+    ];
+    this.#present = new Map(wanted.filter(([key]) => keys.has(key)));
+  }
+
+  #apply(plan: NetworkPlan, actual: Actual, result: Reconciled, nowMs: number): Round {
+    const addresses = addressChanges(
+      this.#wantedAddresses(plan),
+      actual.addresses,
+      (address) => this.#isOurs(address),
+      this.#gone,
+    );
+    let isChanged = this.#setMtu(plan.mtu, actual.link.mtu);
+    for (const address of addresses.before) this.#delete(address, result);
+    for (const address of [...addresses.add, ...addresses.change]) {
+      isChanged = this.#put(address, result) || isChanged;
+    }
+    // Without what the container's kernel turned out not to have.
+    const wanted = this.#wantedRoutes(plan).filter(({ family }) => result[`ipv${family}`]);
+    const routes = routeChanges(wanted, actual.routes, this.#index, this.#gone);
+    const refused = installRoutes(this.#netlink, routes);
+    for (const route of routes.remove) ignoring(GONE, () => deleteRoute(this.#netlink, route));
+    for (const address of addresses.remove) isChanged = this.#retire(address, result, nowMs) || isChanged;
+    const routeCount = routes.add.length + routes.replace.length + routes.remove.length;
+    return { isChanged: isChanged || refused.length < routeCount, refused };
+  }
+
+  #setMtu(wanted: number, actual: number): boolean {
+    const isTheirs = this.#mtu !== undefined && actual !== this.#mtu;
+    if (wanted === 0 || wanted === actual || isTheirs) {
+      this.#mtu ??= actual;
+      return false;
+    }
+    changeLink(this.#netlink, this.#index, { mtu: wanted });
+    this.#mtu = wanted;
+    return true;
+  }
+
+  #put(address: NetworkAddress, result: Reconciled): boolean {
+    if (!result[`ipv${address.family}`]) return false;
+    try {
+      changeAddress(this.#netlink, address);
+    } catch (cause) {
+      if (!isFamilyMissing(cause)) throw cause;
+      result[`ipv${address.family}`] = false;
+      result.warnings.push(`the container has no IPv${address.family}: ${cause.message}`);
+      return false;
+    }
+    const key = addressKey(address);
+    this.#added.add(key);
+    this.#retiring.delete(key);
+    return true;
+  }
+
+  /** Removes an address, or lets it stay for its connections for a while. */
+  #retire(address: NetworkAddress, result: Reconciled, nowMs: number): boolean {
+    const key = addressKey(address);
+    const until = this.#retiring.get(key) ?? nowMs + GRACE_MS;
+    if (nowMs >= until || !this.#isInUse(address.address)) {
+      this.#delete(address, result);
+      return true;
+    }
+    if (this.#retiring.has(key)) return false;
+    this.#retiring.set(key, until);
+    changeAddress(this.#netlink, { ...address, flags: address.flags | AddressFlag.Deprecated });
+    return true;
+  }
+
+  #delete(address: NetworkAddress, result: Reconciled): void {
+    ignoring(GONE, () => deleteAddress(this.#netlink, address));
+    const key = addressKey(address);
+    this.#added.delete(key);
+    this.#retiring.delete(key);
+    result.removed.push(address.address);
+  }
+
+  #isOurs(address: NetworkAddress): boolean {
+    return address.protocol === OUR_PROTOCOL || this.#added.has(addressKey(address));
+  }
+
+  #wantedAddresses({ ipv4, ipv6 }: NetworkPlan): NetworkAddress[] {
+    const linkLocal =
+      this.#linkLocal === undefined || !ipv6.enabled
+        ? []
+        : [this.#address(6, { ...LINK_PREFIX, address: this.#linkLocal }, Scope.Link)];
+    return [...this.#familyAddresses(4, ipv4), ...linkLocal, ...this.#familyAddresses(6, ipv6)];
+  }
+
+  #familyAddresses(family: Family, { enabled, addresses }: FamilyPlan): NetworkAddress[] {
+    return enabled ? addresses.map((planned) => this.#address(family, planned)) : [];
+  }
+
+  /** IPv6 addresses skip duplicate address detection: nobody else is on the link. */
+  #address(family: Family, planned: PlannedAddress, scope: number = Scope.Universe): NetworkAddress {
+    const { address, prefixLength, metric } = planned;
+    const flags =
+      (family === 6 ? AddressFlag.NoDad : 0) | (planned.noPrefixRoute ? AddressFlag.NoPrefixRoute : 0);
+    return {
+      interfaceIndex: this.#index,
+      family,
+      address,
+      prefixLength,
+      scope,
+      flags,
+      metric,
+      protocol: OUR_PROTOCOL,
+    };
+  }
+
+  #wantedRoutes({ ipv4, ipv6 }: NetworkPlan): Route[] {
+    return [ipv4, ipv6].flatMap(({ enabled, routes }) =>
+      enabled ? routes.map((route) => throughLink(route, this.#index)) : [],
+    );
+  }
+}
+
+/** A route that the kernel did not take, and why. */
+interface RefusedRoute {
+  route: Route;
+  reason: string;
+}
+
+/**
+ * Installs routes; one that is there already counts as installed. A gateway may be reachable only through a route that
+ * comes later, so the refused ones are tried again until a round installs nothing.
+ */
+function installRoutes(
+  netlink: Netlink,
+  { add, replace }: { add: Route[]; replace: Route[] },
+): RefusedRoute[] {
+  const replaced = new Set(replace);
+  let pending = [...add, ...replace];
+  for (;;) {
+    const refused = pending.flatMap((route) => {
+      const install = replaced.has(route) ? changeRoute : addRoute;
+      const reason = tryRoute(() => install(netlink, route));
+      return reason === undefined ? [] : [{ route, reason }];
+    });
+    if (refused.length === 0 || refused.length === pending.length) return refused;
+    pending = refused.map(({ route }) => route);
+  }
+}
+
+function tryRoute(install: () => void): string | undefined {
+  try {
+    ignoring([EEXIST], install);
+    return undefined;
+  } catch (cause) {
+    if (cause instanceof SysError) return cause.message;
+    throw cause;
+  }
+}
+
+/** A route of a plan with the link's index in its next hops, and our mark. */
+const throughLink = (route: Route, interfaceIndex: number): Route => ({
+  ...route,
+  protocol: OUR_PROTOCOL,
+  nexthops: route.nexthops.map((nexthop) => ({ ...nexthop, interfaceIndex })),
+});
+
+/** Switched off by sysctl (EACCES) or not in the kernel. */
+function isFamilyMissing(cause: unknown): cause is SysError {
+  return cause instanceof SysError && [EACCES, EOPNOTSUPP, EAFNOSUPPORT].includes(cause.errno);
+}
+
+function describeRoute(route: Route): string {
+  const gateways = route.nexthops.map((nexthop) => nexthop.gateway).filter((gateway) => gateway !== "");
+  const via = gateways.length === 0 ? "" : ` via ${gateways.join(", ")}`;
+  return `${route.destination}/${route.destinationLength}${via}`;
+}
+
+function ignoring(errors: readonly number[], action: () => void): void {
+  try {
+    action();
+  } catch (cause) {
+    if (!(cause instanceof SysError && errors.includes(cause.errno))) throw cause;
+  }
+}
