@@ -14,10 +14,9 @@ export function list({ values, rest }: ParsedArguments): number {
     state.id,
     String(state.pid),
     describeTarget(state.target),
-    state.interface ?? "-",
-    state.addresses?.join(" ") ?? state.phase,
+    state.phase,
   ]);
-  print(table([["ID", "ENGINE", "TARGET", "INTERFACE", "ADDRESSES"], ...rows]));
+  print(table([["ID", "ENGINE", "TARGET", "PHASE"], ...rows]));
   return 0;
 }
 

@@ -1,7 +1,7 @@
 /** A CNI network configuration as its schema, schemas/cni-config.schema.json, lets it pass. */
 import { ConfigError } from "./config-error.ts";
 import { validateCniConfig } from "./generated/cni-config.ts";
-import type { LogLevel, Service } from "./options.ts";
+import type { Addressing, Carrier, LogLevel, Service } from "./options.ts";
 
 /** What the container's resolv.conf should hold, as CNI has it. */
 export interface DnsConfig {
@@ -24,6 +24,9 @@ export interface CniConfig {
   runtimeConfig?: Record<string, unknown> | null;
   ipv4?: boolean;
   ipv6?: boolean;
+  follow?: boolean;
+  addressing?: Addressing;
+  carrier?: Carrier;
   addresses?: string[];
   gateways?: string[];
   mtu?: number;

@@ -11,6 +11,8 @@ export interface OptionSpec {
   readonly value?: string;
   /** May be given more than once; otherwise the last one counts. */
   readonly repeatable?: boolean;
+  /** Says more about the values of another option that were given before it: what they become. Throws USAGE. */
+  readonly completes?: { readonly option: string; with(values: readonly string[], value: string): string[] };
   /** The value itself may hold commas; where several are written as one text, spaces are between them. */
   readonly hasCommas?: boolean;
   readonly help: string;
@@ -55,8 +57,10 @@ export function parseArguments(
       value = args[++at];
       if (value === undefined) throw usage(`--${spec.name} needs a value: --${spec.name} ${spec.value}`);
     }
-    const list = spec.repeatable === true ? (values.get(spec.name) ?? []) : [];
-    values.set(spec.name, [...list, value ?? ""]);
+    const { name, repeatable = false, completes } = spec;
+    const valuesOf = (option: string): readonly string[] => values.get(option) ?? [];
+    if (completes === undefined) values.set(name, [...(repeatable ? valuesOf(name) : []), value ?? ""]);
+    else values.set(completes.option, completes.with(valuesOf(completes.option), value ?? ""));
   }
   return { values, rest: [...rest, ...args.slice(at)] };
 }

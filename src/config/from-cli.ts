@@ -3,6 +3,8 @@ import { type OptionSpec, type ParsedArguments, usage } from "./command-line.ts"
 import { PORT_START_OPTIONS, portOptions } from "./port-options.ts";
 import type { PortRange } from "./port-spec.ts";
 import {
+  ADDRESSINGS,
+  CARRIERS,
   DEFAULT_NETWORK,
   FLOWS_MAX,
   FLOWS_MIN,
@@ -25,17 +27,36 @@ import {
   newInterfaceName,
   isOfDisabledFamily,
   lastOfEachFamily,
+  netmaskLength,
   ValueError,
 } from "./values.ts";
 
 /** Options that say how the container is connected. */
 export const NETWORK_OPTIONS: readonly OptionSpec[] = [
   { name: "address", value: "ADDR/LEN", repeatable: true, help: "address inside, instead of the host's" },
+  {
+    name: "netmask",
+    value: "MASK",
+    completes: { option: "address", with: withNetmask },
+    help: "netmask, or length, of the latest IPv4 --address",
+  },
   { name: "gateway", value: "ADDR", repeatable: true, help: "default gateway inside, instead of the host's" },
   { name: "mtu", value: "BYTES", help: `MTU inside, ${MTU_MIN} to ${MTU_MAX}; 0 leaves it alone` },
   { name: "mac", value: "MAC", help: "MAC address inside" },
   { name: "ifname", value: "NAME", help: "name of the interface inside" },
   { name: "interface", value: "NAME", help: "interface of the host to take addresses and routes from" },
+  { name: "follow", help: "change with the host's network; the default" },
+  { name: "no-follow", help: "keep addresses, routes and resolvers as they are at the start" },
+  {
+    name: "addressing",
+    value: ADDRESSINGS.join("|"),
+    help: "where addresses come from: the host's, or a range that only the container has",
+  },
+  {
+    name: "carrier",
+    value: CARRIERS.join("|"),
+    help: "whether the link inside goes down with that of the host's interface",
+  },
   { name: "ipv4-only", short: "4", help: "no IPv6" },
   { name: "ipv6-only", short: "6", help: "no IPv4" },
   {
@@ -92,12 +113,16 @@ export function networkOptions(parsed: ParsedArguments, ephemeral: PortRange): N
   if (values.has("ipv4-only") && values.has("ipv6-only")) {
     throw usage("--ipv4-only and --ipv6-only together leave no network");
   }
+  if (values.has("follow") && values.has("no-follow")) {
+    throw usage("--follow and --no-follow are opposites: leave one of them away");
+  }
   checkLink(parsed);
   const mapLoopback = mapping("map-host-loopback", all("map-host-loopback"));
   const options: NetworkOptions = {
     ...DEFAULT_NETWORK,
     ipv4: !values.has("ipv6-only"),
     ipv6: !values.has("ipv4-only"),
+    follow: !values.has("no-follow"),
     addresses: all("address").map((text) => readValue("address", text, hostPrefix)),
     gateways: onePerFamily("gateway", all("gateway"), aliasAddress),
     mapGateway: !values.has("no-map-gw") && mapLoopback !== "none",
@@ -124,6 +149,8 @@ export function networkOptions(parsed: ParsedArguments, ephemeral: PortRange): N
     set(options, `outboundInterface${family}`, last(name), (text) => readValue(name, text, interfaceName));
   }
   set(options, "flows", last("flows"), (text) => integer("flows", text, FLOWS_MIN, FLOWS_MAX));
+  set(options, "addressing", last("addressing"), (text) => oneOf("--addressing", text, ADDRESSINGS));
+  set(options, "carrier", last("carrier"), (text) => oneOf("--carrier", text, CARRIERS));
   set(options, "logLevel", last("log-level"), (text) => logLevel(text));
   checkFamilies(options);
   return options;
@@ -143,6 +170,8 @@ export const LINK_OPTIONS = [
   "mac",
   "ifname",
   "interface",
+  "addressing",
+  "carrier",
   "map-host-loopback",
   "no-map-gw",
   "map-guest-addr",
@@ -227,6 +256,18 @@ function mapping(option: string, texts: readonly string[]): string[] | "none" | 
   return lastOfEachFamily(addresses.map((text) => readValue(option, text, aliasAddress)));
 }
 
+/**
+ * Gives the latest IPv4 address, which has no length yet, that of a netmask. Throws USAGE.
+ * @param addresses as they were written
+ */
+export function withNetmask(addresses: readonly string[], mask: string): string[] {
+  const latest = addresses.findLastIndex((each) => !each.includes(":"));
+  const address = addresses[latest];
+  if (address === undefined) throw usage(`--netmask ${mask} needs an IPv4 --address in front of it`);
+  if (address.includes("/")) throw usage(`--netmask ${mask}: --address ${address} says the length already`);
+  return addresses.with(latest, `${address}/${readValue("netmask", mask, netmaskLength)}`);
+}
+
 function mtuNumber(text: string): number {
   return text === "0" ? 0 : integer("mtu", text, MTU_MIN, MTU_MAX);
 }
@@ -239,7 +280,11 @@ function integer(option: string, text: string, min: number, max: number): number
 
 /** @param where names it in the error. Throws USAGE. */
 export function logLevel(text: string, where = "--log-level"): LogLevel {
-  const level = LOG_LEVELS.find((each) => each === text);
-  if (level === undefined) throw usage(`${where} ${text}: not one of ${LOG_LEVELS.join(", ")}`);
-  return level;
+  return oneOf(where, text, LOG_LEVELS);
+}
+
+function oneOf<Word extends string>(where: string, text: string, words: readonly Word[]): Word {
+  const word = words.find((each) => each === text);
+  if (word === undefined) throw usage(`${where} ${text}: not one of ${words.join(", ")}`);
+  return word;
 }

@@ -19,7 +19,9 @@ export function wordsOf(
     }
     if (spec.value === undefined) {
       if (text === "true") return [`--${name}`];
-      if (text === "false") return [];
+      // Where there is an option for the opposite, that is what is meant.
+      const opposite = specs.some((each) => each.name === `no-${name}`) ? [`--no-${name}`] : [];
+      if (text === "false") return opposite;
       throw wrong(what(name), `it is ${text}; write true or false`);
     }
     const values =

@@ -136,6 +136,7 @@ export interface NetworkOptions {
   ipv6: boolean;
   /** Whether the connection follows the host as long as it lasts; otherwise it stays what it was at the start. */
   follow: boolean;
+  /** What "private" comes to is in `addresses` and `gateways` once it has been chosen (config/private-addresses.ts). */
   addressing: Addressing;
   carrier: Carrier;
   /** "address/length" or "address". */

@@ -4,6 +4,7 @@ import {
   formatMac,
   isLoopback,
   isUnicast,
+  netmask4,
   parseIp,
   parseMac,
   parsePrefix,
@@ -55,6 +56,17 @@ export function interfaceMac(text: string): string {
     throw new ValueError("not the MAC address of an interface, such as 02:00:00:00:00:01");
   }
   return formatMac(mac);
+}
+
+/** Prefix length of a netmask, such as 24 or 255.255.255.0. */
+export function netmaskLength(text: string): number {
+  if (/^\d{1,2}$/.test(text) && Number(text) <= 32) return Number(text);
+  const mask = text.includes(".") ? parseIp(text)?.[3] : undefined;
+  const length = mask === undefined ? 0 : Math.clz32(~mask);
+  if (mask === undefined || netmask4(length) !== mask) {
+    throw new ValueError("not a netmask, such as 24 or 255.255.255.0");
+  }
+  return length;
 }
 
 const UNITS = ["", "k", "m", "g", "t"];

@@ -1,18 +1,60 @@
 /** What `bucatini status` shows of an engine. */
-import { formatIp } from "../base/address.ts";
-import type { Bandwidth, EngineOptions, LogLevel, Service } from "../config/options.ts";
+import type { FamilyPlan } from "../config/network-plan.ts";
+import type {
+  Addressing,
+  Bandwidth,
+  Carrier,
+  EngineOptions,
+  LogLevel,
+  NetworkOptions,
+  Service,
+} from "../config/options.ts";
 import { VERSION } from "../config/generated/version.ts";
 import { FLOW_TYPE_NAMES } from "../flow/state.ts";
 import type { Engine } from "./engine.ts";
+
+/** Whether and how the connection follows the host. What was given stays, and what is absent here follows. */
+interface Policy {
+  follow: boolean;
+  addressing: Addressing;
+  carrier: Carrier;
+  /** The template on the host, by family where they differ. */
+  template?: string;
+  outboundInterface4?: string;
+  outboundInterface6?: string;
+  addresses?: string[];
+  gateways?: string[];
+  /** Destinations. */
+  routes?: string[];
+  mtu?: number;
+  resolvers?: string[];
+}
+
+interface FamilyStatus {
+  /** "address/length" */
+  addresses: string[];
+  gateway?: string;
+  /** The template on the host; absent: there is none yet. */
+  hostInterface?: string;
+  /** Why that one, or what is waited for. */
+  why: string;
+}
 
 export interface EngineStatus {
   id: string;
   version: string;
   pid: number;
   uptimeSeconds: number;
+  /** What was asked for, which never changes. */
+  policy: Policy;
   interface: string;
+  /** Bytes. */
   mtu: number;
-  addresses: string[];
+  /** How each family is connected at the moment; absent: it is off. */
+  ipv4?: FamilyStatus;
+  ipv6?: FamilyStatus;
+  /** The resolvers outside, in order of preference. */
+  resolvers: string[];
   /** TUN_F_* bits in force; 0 means that checksums and segmentation are done in the engine. */
   offloads: number;
   logLevel: LogLevel;
@@ -31,22 +73,24 @@ export interface EngineStatus {
 
 export function statusOf(options: EngineOptions, engine: Engine, offloads: number): EngineStatus {
   const { net } = engine;
-  const { bandwidth, captureFile, without } = options;
+  const { bandwidth, captureFile, without, plan } = options;
   const rules = engine.ports.show();
   const flows: Record<string, number> = { total: net.flows.active };
   net.flows.forEach((flow) => {
     const name = FLOW_TYPE_NAMES[net.flows.type[flow]];
     flows[name] = (flows[name] ?? 0) + 1;
   });
-  const assigned = [...net.link.v4.assigned, ...net.link.v6.assigned];
   return {
     id: options.id,
     version: VERSION,
     pid: process.pid,
     uptimeSeconds: Math.floor(process.uptime()),
+    policy: policyOf(options.asked.network),
     interface: options.interface.name,
     mtu: net.link.mtu,
-    addresses: assigned.map((address) => formatIp(address)),
+    ...(plan.ipv4.enabled && { ipv4: familyStatus(plan.ipv4) }),
+    ...(plan.ipv6.enabled && { ipv6: familyStatus(plan.ipv6) }),
+    resolvers: options.rules.dnsServers,
     offloads,
     logLevel: options.logLevel,
     ...(without.length > 0 && { without }),
@@ -57,3 +101,28 @@ export function statusOf(options: EngineOptions, engine: Engine, offloads: numbe
     counters: net.counters.snapshot(),
   };
 }
+
+function policyOf(asked: NetworkOptions): Policy {
+  const { follow, addressing, carrier, template, addresses, gateways, routes, mtu, dnsHosts } = asked;
+  const { outboundInterface4, outboundInterface6 } = asked;
+  return {
+    follow,
+    addressing,
+    carrier,
+    ...(template !== undefined && { template }),
+    ...(template === undefined && outboundInterface4 !== undefined && { outboundInterface4 }),
+    ...(template === undefined && outboundInterface6 !== undefined && { outboundInterface6 }),
+    ...(addresses.length > 0 && { addresses }),
+    ...(gateways.length > 0 && { gateways }),
+    ...(routes !== undefined && { routes: routes.map(({ destination }) => destination) }),
+    ...(mtu !== undefined && { mtu }),
+    ...(dnsHosts.length > 0 && { resolvers: dnsHosts }),
+  };
+}
+
+const familyStatus = ({ addresses, gateway, hostInterface, choice }: FamilyPlan): FamilyStatus => ({
+  addresses: addresses.map(({ address, prefixLength }) => `${address}/${prefixLength}`),
+  ...(gateway !== undefined && { gateway }),
+  ...(hostInterface !== "" && { hostInterface }),
+  why: choice,
+});

@@ -55,7 +55,7 @@ export function inboundTarget(
     return finish(key, Pif.Splice, ourPort, targetPort);
   }
   if (policy.spliceOnly) return Pif.None;
-  const source = insideAddress(rules, key, SideWord.Endpoint) ?? sourceInside(family, target, key);
+  const source = sourceInside(rules, family, target, key);
   copyIp(key, SideWord.Ours, source, 0);
   const destination = target ?? (isLocal6(source) ? family.seenLinkLocal : family.seen);
   if (isUnspecified(source) || isUnspecified(destination)) return Pif.None;
@@ -88,12 +88,19 @@ function keptTarget(policy: PortPolicy, key: Uint32Array): Address | undefined {
 }
 const kept: Address = new Uint32Array(4);
 
-/** The client's own address if the container can answer to it, else one of ours. */
-function sourceInside(family: FamilyRules, target: Address | undefined, key: Uint32Array): Address {
+/** The client's own address if the container can answer to it, else what it is called inside, else one of ours. */
+function sourceInside(
+  rules: AddressRules,
+  family: FamilyRules,
+  target: Address | undefined,
+  key: Uint32Array,
+): Address {
   if (isAccessible(family, key, SideWord.Endpoint)) {
     copyIp(own, 0, key, SideWord.Endpoint);
     return own;
   }
+  const alias = insideAddress(rules, key, SideWord.Endpoint);
+  if (alias !== undefined) return alias;
   const { gateway, ours } = family;
   // Of the same scope as the destination: some programs take no link-local client for a distant one.
   const fits = gateway !== undefined && isLinkLocal(gateway) === isLinkLocal(target ?? family.seen);

@@ -82,6 +82,16 @@ export function setOffloads(fd: number): number {
   return OFFLOADS.find((bits) => ioctl(fd, c.TUNSETOFFLOAD, bits) >= 0) ?? 0;
 }
 
+/**
+ * Has the device's link show a carrier or not; without one the kernel sends nothing. Needs Linux 5.0; an older one
+ * leaves the carrier up.
+ */
+export function setCarrier(fd: number, isUp: boolean): void {
+  scratch.view.setInt32(0, isUp ? 1 : 0, true);
+  const result = ioctl(fd, c.TUNSETCARRIER, scratch.address);
+  if (result !== -c.EINVAL) check(result, "ioctl TUNSETCARRIER");
+}
+
 /** Which segments the kernel cuts, of a TAP device with such offloads (TUN_F_* bits). */
 export const hasSegmentationOffload = (offloads: number): { tcp: boolean; udp: boolean } => ({
   tcp: (offloads & TCP_BOTH) === TCP_BOTH,

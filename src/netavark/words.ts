@@ -7,8 +7,8 @@ import type { Network, NetworkAttachment, PortMapping } from "./documents.ts";
 
 type Options = Readonly<Record<string, string>>;
 
-/** An option that subnets decide. */
-const OF_SUBNETS = ["address", "gateway"];
+/** Options that subnets decide. */
+const OF_SUBNETS = ["address", "netmask", "gateway", "addressing"];
 
 /** What all containers of a network have in common. Throws USAGE. @param specs the options that networks may have */
 export function networkWords(

@@ -1,6 +1,12 @@
 /** Reads a command line as getopt_long(3) of glibc does when its option string starts with "+". Knows no particular option. */
 import type { OptionSpec } from "../config/command-line.ts";
 
+/** What may be given. */
+export interface WordSpec extends OptionSpec {
+  /** May not be cut, and so makes nothing else ambiguous. */
+  readonly isWhole?: true;
+}
+
 /** One option as it was given. */
 export interface GivenOption {
   /** Long name without dashes, whichever way it was written. */
@@ -19,7 +25,7 @@ export interface ReadWords {
 }
 
 /** What the words at one place come to; `next` is the value that the following word would be. */
-type ReadWord = (word: string, next: string | undefined, specs: readonly OptionSpec[]) => Found;
+type ReadWord = (word: string, next: string | undefined, specs: readonly WordSpec[]) => Found;
 
 interface Found {
   given: GivenOption[];
@@ -33,7 +39,7 @@ interface Found {
  * them (-t80) or as the next word; long ones have it behind "=" or as the next word, and may be cut as long as only one
  * option begins so.
  */
-export function readWords(words: readonly string[], specs: readonly OptionSpec[]): ReadWords {
+export function readWords(words: readonly string[], specs: readonly WordSpec[]): ReadWords {
   const given: GivenOption[] = [];
   let at = 0;
   for (; at < words.length; at++) {
@@ -56,7 +62,10 @@ const readLong: ReadWord = (word, next, specs) => {
   const equals = word.indexOf("=");
   const written = equals < 0 ? word : word.slice(0, equals);
   const exact = specs.find(({ name }) => `--${name}` === written);
-  const near = exact === undefined ? specs.filter(({ name }) => `--${name}`.startsWith(written)) : [exact];
+  const near =
+    exact === undefined
+      ? specs.filter(({ name, isWhole }) => isWhole !== true && `--${name}`.startsWith(written))
+      : [exact];
   const [spec] = near;
   if (spec === undefined) return failed(`unrecognized option '${written}'`);
   if (near.length > 1) {

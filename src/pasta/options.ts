@@ -1,10 +1,11 @@
 /**
  * The options of pasta(1) of October 2026, all of them: those that work here, those that ask for what is so anyway, and
- * those that cannot be had, each with the reason.
+ * those that cannot be had, each with the reason; and what only bucatini has.
  */
-import type { OptionSpec } from "../config/command-line.ts";
+import { NETWORK_OPTIONS } from "../config/from-cli.ts";
+import type { WordSpec } from "./getopt.ts";
 
-export interface PastaOption extends OptionSpec {
+export interface PastaOption extends WordSpec {
   /** Why it cannot be had; a clause that goes behind the option's name. */
   readonly refused?: string;
 }
@@ -48,8 +49,13 @@ const PROCESS: readonly PastaOption[] = [
 
 const LINK: readonly PastaOption[] = [
   { name: "mtu", short: "m", value: "BYTES", help: "MTU inside, 65520 by default; 0 leaves it alone" },
-  { name: "address", short: "a", value: "ADDR[/LEN]", ...many, help: "address inside, one of each family" },
-  { name: "netmask", short: "n", value: "MASK", help: "netmask or prefix length of an IPv4 --address" },
+  { name: "address", short: "a", value: "ADDR[/LEN]", ...many, help: "address inside" },
+  {
+    name: "netmask",
+    short: "n",
+    value: "MASK",
+    help: "netmask or prefix length of the latest IPv4 --address",
+  },
   { name: "mac-addr", short: "M", value: "MAC", help: "our MAC address on the link" },
   { name: "ns-mac-addr", value: "MAC", help: "MAC address inside" },
   { name: "gateway", short: "g", value: "ADDR", ...many, help: "default gateway inside, one of each family" },
@@ -141,6 +147,11 @@ const PASST: readonly PastaOption[] = [
   virtualMachine("migrate-no-linger"),
 ];
 
+/** Without letters, and never cut: what callers of pasta write must keep its meaning. */
+const OURS: readonly PastaOption[] = NETWORK_OPTIONS.filter(({ name }) =>
+  ["no-follow", "addressing", "carrier"].includes(name),
+).map((option) => ({ ...option, isWhole: true }));
+
 /** In the order of the help. */
 export const PASTA_OPTIONS: readonly PastaOption[] = [
   ...PROCESS,
@@ -149,4 +160,5 @@ export const PASTA_OPTIONS: readonly PastaOption[] = [
   ...PORTS,
   ...NAMESPACES,
   ...PASST,
+  ...OURS,
 ];

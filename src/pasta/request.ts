@@ -1,7 +1,7 @@
 /** What a command line of pasta asks for, in the terms of the launcher. Changes and reads nothing of the system. */
 import { isIpv4, parseIp } from "../base/address.ts";
 import { usage } from "../config/command-line.ts";
-import { LINK_OPTIONS, networkOptions, readValue } from "../config/from-cli.ts";
+import { LINK_OPTIONS, networkOptions, readValue, withNetmask } from "../config/from-cli.ts";
 import {
   LOG_LIMIT_MIN,
   MTU_MAX,
@@ -94,14 +94,24 @@ function refuse(given: readonly GivenOption[]): void {
 
 function collect(given: readonly GivenOption[]): Values {
   const values: Values = new Map();
-  for (const { name, value } of given) {
+  for (const { name, value } of netmasksBehindAddresses(given)) {
     // "none" takes back everything about resolvers that was said before it.
     if (name === "dns" && value === "none")
       ["dns", "dns-forward", "dns-host"].forEach((each) => values.delete(each));
     else if (name === "search" && value === "none") values.delete(name);
+    else if (name === "netmask") values.set("address", withNetmask(values.get("address") ?? [], value));
     else values.set(name, [...(values.get(name) ?? []), value]);
   }
   return values;
+}
+
+/** A netmask belongs to the latest IPv4 address; one in front of all of them belongs to the first. */
+function netmasksBehindAddresses(given: readonly GivenOption[]): readonly GivenOption[] {
+  const first = given.findIndex(({ name, value }) => name === "address" && !value.includes(":"));
+  const isEarly = ({ name }: GivenOption, at: number): boolean => name === "netmask" && at < first;
+  const early = given.filter(isEarly).slice(-1);
+  const others = given.filter((each, at) => !isEarly(each, at));
+  return early.length === 0 ? given : others.toSpliced(others.indexOf(given[first]) + 1, 0, ...early);
 }
 
 function targetOf(values: Values, rest: readonly string[]): PastaTarget {
@@ -184,7 +194,6 @@ function networkOf(given: Values, ephemeral: PortRange, warnings: string[]): Net
   const network = networkOptions({ values, rest: [] }, ephemeral);
   Object.assign(network, configurationServices(given, warnings));
   network.configure = given.has("config-net");
-  network.addresses = withNetmask(lastOfEachFamily(network.addresses), last("netmask"));
   network.dnsHosts = lastOfEachFamily(network.dnsHosts);
   const [ourMac, mac, name] = ["mac-addr", "ns-mac-addr", "ns-ifname"].map(last);
   if (ourMac !== undefined) network.ourMac = readValue("mac-addr", ourMac, interfaceMac);
@@ -223,23 +232,4 @@ function mtu(text: string | undefined, warnings: string[]): string {
   if (value === 0 || value >= MTU_MIN) return text;
   warnings.push(`an MTU of ${text} is too small for IPv4, which needs ${MTU_MIN}: that is taken instead`);
   return String(MTU_MIN);
-}
-
-/** The IPv4 address with the prefix length that a netmask says. */
-function withNetmask(addresses: readonly string[], mask: string | undefined): string[] {
-  if (mask === undefined) return [...addresses];
-  const length = maskLength(mask);
-  const address = addresses.find((each) => !each.includes(":"));
-  if (address === undefined) throw usage(`--netmask ${mask} needs an IPv4 --address`);
-  if (address.includes("/")) throw usage(`--netmask ${mask}: --address ${address} says the length already`);
-  return addresses.map((each) => (each === address ? `${each}/${length}` : each));
-}
-
-/** "24" or "255.255.255.0". */
-function maskLength(text: string): number {
-  if (/^\d{1,2}$/.test(text) && Number(text) <= 32) return Number(text);
-  const bits = text.includes(".") ? parseIp(text)?.[3].toString(2).padStart(32, "0") : undefined;
-  const match = bits === undefined ? null : /^(1*)0*$/.exec(bits);
-  if (match === null) throw usage(`--netmask ${text}: not a netmask, such as 24 or 255.255.255.0`);
-  return match[1].length;
 }

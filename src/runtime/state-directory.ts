@@ -60,8 +60,6 @@ export interface EngineState {
   phase: "starting" | "running";
   target: EngineTarget;
   attachment?: EngineAttachment;
-  interface?: string;
-  addresses?: string[];
   createdAt: string;
 }
 

@@ -32,6 +32,38 @@ test("addresses are checked and brought into canonical form", () => {
   }
 });
 
+test("a netmask belongs to the latest IPv4 address, which has no length of its own", () => {
+  const asked = ask(
+    ..."--address 10.0.0.1 --netmask 8 --address 10.0.0.2 --address 2001:db8::1 --netmask 255.255.240.0".split(
+      " ",
+    ),
+  );
+  expect(asked.addresses).toEqual(["10.0.0.1/8", "10.0.0.2/20", "2001:db8::1"]);
+  expect(ask("--address", "10.0.0.1", "--netmask", "0").addresses).toEqual(["10.0.0.1/0"]);
+  for (const bad of ["33", "255.0.255.0", "0.0.0.1", "x", "", "ffff::"]) {
+    expect(() => ask("--address", "10.0.0.1", "--netmask", bad)).toThrow(`--netmask ${bad}: not a netmask`);
+  }
+  expect(() => ask("--address", "10.0.0.1/8", "--netmask", "8")).toThrow(
+    "--netmask 8: --address 10.0.0.1/8 says the length already",
+  );
+  expect(() => ask("--address", "10.0.0.1", "--netmask", "8", "--netmask", "16")).toThrow("already");
+  expect(() => ask("--netmask", "8", "--address", "10.0.0.1")).toThrow("in front of it");
+});
+
+test("whether and how the host is followed", () => {
+  expect(ask("--follow")).toEqual(DEFAULT_NETWORK);
+  expect(ask("--no-follow").follow).toBe(false);
+  expect(() => ask("--no-follow", "--follow")).toThrow("--follow and --no-follow are opposites");
+  expect(ask("--addressing", "private", "--carrier=follow")).toMatchObject({
+    addressing: "private",
+    carrier: "follow",
+  });
+  expect(ask("--addressing", "mirror", "--carrier=up")).toEqual(DEFAULT_NETWORK);
+  expect(() => ask("--addressing", "nat")).toThrow("--addressing nat: not one of mirror, private");
+  expect(() => ask("--carrier", "down")).toThrow("--carrier down: not one of up, follow");
+  expect(() => ask("--splice-only", "--addressing=private")).toThrow("--addressing is for");
+});
+
 test("of options with one value for each family, the last one counts", () => {
   const { gateways } = ask("--gateway=10.0.0.1", "--gateway=fe80::1", "--gateway=10.0.0.2");
   expect(gateways.toSorted()).toEqual(["10.0.0.2", "fe80::1"]);

@@ -37,6 +37,9 @@ test("keys that are not ours are ignored", () => {
 
 test("every key sets what it says, in canonical form", () => {
   const config = {
+    follow: false,
+    addressing: "private",
+    carrier: "follow",
     addresses: ["10.1.0.5/16", "2001:DB8::5"],
     gateways: ["10.1.0.1", "2001:db8:0::1"],
     mtu: 1400,
@@ -66,9 +69,9 @@ test("every key sets what it says, in canonical form", () => {
     logLevel: "debug",
   };
   expect(network(config)).toEqual({
-    follow: true,
-    addressing: "mirror",
-    carrier: "up",
+    follow: false,
+    addressing: "private",
+    carrier: "follow",
     ipv4: true,
     configure: true,
     dhcp: { ipv4: true, ipv6: true },

@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { AddressFlag, Scope } from "../../../src/base/network.ts";
+import { AddressFlag, LinkFlag, Scope } from "../../../src/base/network.ts";
 import { chooseTemplate } from "../../../src/config/host-template.ts";
 import { planNetwork, type NetworkPlan, type PlanOptions } from "../../../src/config/network-plan.ts";
 import { address, host, link, route } from "../../support/host-network.ts";
@@ -181,4 +181,30 @@ test("a name for the container's interface changes nothing else", () => {
 test("an MTU that IPv6 forbids switches it off", () => {
   expect(plan({ mtu: 1_279 }).ipv6.enabled).toBe(false);
   expect(plan({ mtu: 1_280 }).ipv6.enabled).toBe(true);
+});
+
+test("the host is known by its template's first address, whatever the container has", () => {
+  expect(plan({ addresses: ["10.0.0.2/24"] })).toMatchObject({
+    ipv4: { hostAddress: "198.51.100.5" },
+    ipv6: { hostAddress: "2001:db8::5" },
+  });
+  expect(plan({}, host({})).ipv4).not.toHaveProperty("hostAddress");
+});
+
+const withFlags = (flags: number) => ({ ...HOST, links: [{ ...link(2, "eth0"), flags }] });
+
+test("the carrier is that of the templates, if it is to follow", () => {
+  const lower = LinkFlag.Up | LinkFlag.LowerUp;
+  expect(plan({ carrier: "follow" }, withFlags(lower)).carrier).toBe(true);
+  expect(plan({ carrier: "follow" }, withFlags(LinkFlag.Up)).carrier).toBe(false);
+  expect(plan({ carrier: "follow" }, host({})).carrier).toBe(false);
+  expect(plan({ carrier: "up" }, host({})).carrier).toBe(true);
+  const second = { ...link(3, "wlan0"), flags: lower };
+  const tables = {
+    ...withFlags(LinkFlag.Up),
+    links: [link(2, "eth0"), second],
+    routes: [route(2, "0.0.0.0/0", "198.51.100.1"), route(3, "::/0", "fe80::1")],
+    addresses: [address(2, "198.51.100.5/24"), address(3, "2001:db8::5/64")],
+  };
+  expect(plan({ carrier: "follow" }, tables).carrier).toBe(true);
 });

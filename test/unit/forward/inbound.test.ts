@@ -28,6 +28,7 @@ const family = (ours: string, assigned: string, linkLocal: string): FamilyRules 
   seenLinkLocal: ip(linkLocal),
   isFixed: false,
   mapHostLoopback: undefined,
+  hostAddress: ip(assigned),
   mapGuest: undefined,
   dnsMatch: undefined,
   outbound: undefined,
@@ -163,6 +164,12 @@ test("the host's loopback has a name inside: exactly 127.0.0.1 and ::1", () => {
 test("the address that host and container share has a name inside", () => {
   rules.v4.mapGuest = ip("198.51.100.9");
   expect(target({ from: "192.0.2.10", to: "192.0.2.10" })).toBe("tap 198.51.100.9 5000 > 192.0.2.10 80");
+});
+
+test("the host is seen by its own address where the container has another one", () => {
+  rules.v4.hostAddress = ip("198.51.100.2");
+  rules.v4.mapGuest = ip("198.51.100.9");
+  expect(target({ from: "198.51.100.2", to: "198.51.100.2" })).toBe("tap 198.51.100.2 5000 > 192.0.2.10 80");
 });
 
 test.each([

@@ -51,6 +51,17 @@ test("without subnets the container has the host's addresses", () => {
   expect(words({})).toEqual(["--no-map-gw", "--ifname=net7"]);
 });
 
+test("a network says whether and how its containers follow the host, and a container otherwise", () => {
+  const options = { follow: "false", addressing: "private", carrier: "follow" };
+  expect(words({ options }, { options: { addressing: "mirror" } })).toEqual([
+    "--no-map-gw",
+    "--no-follow",
+    "--addressing=mirror",
+    "--carrier=follow",
+    "--ifname=net7",
+  ]);
+});
+
 test("with subnets it has the addresses that were chosen, and no other family", () => {
   const own = { static_ips: ["10.66.0.50"], static_mac: "9a:00:00:00:00:09" };
   expect(words({ subnets: [SUBNET_4] }, own)).toEqual([
@@ -115,6 +126,11 @@ test.each([
     { subnets: [SUBNET_4], options: { address: "10.66.0.2/24" } },
     { static_ips: ["10.66.0.2"] },
     "its subnets say what the option address says",
+  ],
+  [
+    { subnets: [SUBNET_4], options: { addressing: "private" } },
+    { static_ips: ["10.66.0.2"] },
+    "its subnets say what the option addressing says",
   ],
 ])("%j with %j is refused: %s", (network, own, why) => {
   expect(() => words(network, own)).toThrow(`cannot make the network n1: `);

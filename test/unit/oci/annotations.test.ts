@@ -20,6 +20,27 @@ test("options without a value are true or false", () => {
   );
 });
 
+test("where an option has an opposite, false is that", () => {
+  expect(ask({ "org.bucatini.follow": "false" })).toEqual(["--no-follow"]);
+  expect(ask({ "org.bucatini.follow": "true", "org.bucatini.no-follow": "false" })).toEqual(["--follow"]);
+});
+
+test("all options of addressing are understood", () => {
+  const args = ask({
+    "org.bucatini.address": "10.0.0.2/24,10.0.0.3",
+    "org.bucatini.netmask": "255.255.0.0",
+    "org.bucatini.addressing": "private",
+    "org.bucatini.carrier": "follow",
+    "org.bucatini.follow": "false",
+  });
+  expect(runtimeRequest(parseArguments(args, HOOK_OPTIONS), "c1-0", { pid: 4711 }).network).toMatchObject({
+    addresses: ["10.0.0.2/24", "10.0.0.3/16"],
+    addressing: "private",
+    carrier: "follow",
+    follow: false,
+  });
+});
+
 test("options that may be repeated have commas; others keep theirs", () => {
   expect(
     ask({ "org.bucatini.address": "10.0.0.2/24, 2001:db8::2/64", "org.bucatini.log-file": "/a,b" }),

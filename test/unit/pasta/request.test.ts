@@ -150,7 +150,15 @@ test.each([
   ["-m 1500", { network: { mtu: 1500 } }],
   ["-m 0", { network: { mtu: 0 } }],
   ["-a 10.0.0.1/8", { network: { addresses: ["10.0.0.1/8"] } }],
-  ["-a 10.0.0.1 -a 10.0.0.2 -a 2001:DB8::1", { network: { addresses: ["10.0.0.2", "2001:db8::1"] } }],
+  [
+    "-a 10.0.0.1 -a 10.0.0.2 -a 2001:DB8::1",
+    { network: { addresses: ["10.0.0.1", "10.0.0.2", "2001:db8::1"] } },
+  ],
+  ["-a 10.0.0.1 -n 8 -a 10.0.0.2 -n 16", { network: { addresses: ["10.0.0.1/8", "10.0.0.2/16"] } }],
+  ["-n 8 -n 24 -a 10.0.0.1 -a 10.0.0.2", { network: { addresses: ["10.0.0.1/24", "10.0.0.2"] } }],
+  ["--no-follow", { network: { follow: false, addressing: "mirror", mtu: 65_520 } }],
+  ["--addressing private --carrier=follow", { network: { addressing: "private", carrier: "follow" } }],
+  ["--addr 10.0.0.1 --fo", { network: { follow: true, addresses: ["10.0.0.1"] }, foreground: true }],
   ["-a 10.0.0.1 -n 255.255.240.0", { network: { addresses: ["10.0.0.1/20"] } }],
   ["-a 10.0.0.1 -n 0", { network: { addresses: ["10.0.0.1/0"] } }],
   ["-M 02:00:00:00:00:03", { network: { ourMac: "02:00:00:00:00:03" } }],
@@ -248,7 +256,7 @@ test.each([
   ["-g 127.0.0.1", /^--gateway 127\.0\.0\.1: /],
   ["-a 10.0.0.1/8 -n 24", "--netmask 24: --address 10.0.0.1/8 says the length already"],
   ["-a 10.0.0.1 -n 255.0.255.0", "--netmask 255.0.255.0: not a netmask, such as 24 or 255.255.255.0"],
-  ["-n 24", "--netmask 24 needs an IPv4 --address"],
+  ["-n 24", "--netmask 24 needs an IPv4 --address in front of it"],
   ["-I abcdefghijklmnopqrst", /^--ns-ifname abcdefghijklmnopqrst: not an interface name/],
   ["-M 01:00:00:00:00:00", /^--mac-addr 01:00:00:00:00:00: not the MAC address/],
   ["-t foo", /-t/],
@@ -319,6 +327,8 @@ const SAMPLES: Readonly<Record<string, string>> = {
   userns: "--userns x",
   hostname: "--hostname x",
   fqdn: "--fqdn x",
+  addressing: "--addressing private",
+  carrier: "--carrier follow",
 };
 /** They ask for what is so anyway, or are done before anything is asked for. */
 const NOTHING_TO_DO = ["stderr", "chroot-fallback", "help", "version"];

@@ -1,0 +1,59 @@
+/** What a person should know of a connection when it is made. */
+import { AppError } from "../base/errors.ts";
+import { LinkFlag } from "../base/network.ts";
+import type { HostNetwork } from "./host-template.ts";
+import { IPV6_MTU_MIN, type NetworkPlan } from "./network-plan.ts";
+import type { NetworkOptions } from "./options.ts";
+
+/** One sentence each. Throws NO_ADDRESS when there is nothing to connect, and never will be. */
+export function planNotes(plan: NetworkPlan, network: NetworkOptions, host: HostNetwork): string[] {
+  if (network.ports.spliceOnly) return [];
+  checkFamilies(plan, "this kernel has no IPv6, or the MTU is too small for it");
+  const notes = waitingNotes(plan, network, host);
+  if (network.ipv6 && plan.mtu > 0 && plan.mtu < IPV6_MTU_MIN) {
+    notes.push(
+      `an MTU of ${plan.mtu} is too small for IPv6, which needs ${IPV6_MTU_MIN}: there is only IPv4`,
+    );
+  }
+  return notes;
+}
+
+/** Throws NO_ADDRESS. */
+export function checkFamilies({ ipv4, ipv6 }: NetworkPlan, why: string): void {
+  if (ipv4.enabled || ipv6.enabled) return;
+  throw new AppError(
+    "NO_ADDRESS",
+    `cannot give the container an address of the family asked for: ${why}; leave --ipv4-only or --ipv6-only away`,
+  );
+}
+
+/** A host with one family is common and no news; a host with none is, and an interface that is not there. */
+function waitingNotes(plan: NetworkPlan, network: NetworkOptions, host: HostNetwork): string[] {
+  const names = namedInterfaces(network);
+  const missing = names.filter((name) => !host.links.some((link) => link.name === name));
+  if (missing.length > 0) return missing.map((name) => missingNote(name, network.follow, host));
+  const { ipv4, ipv6, localMode } = plan;
+  if (ipv4.enabled !== localMode.ipv4 || ipv6.enabled !== localMode.ipv6) return [];
+  const what = names.length === 0 ? "the host has no network" : `${names.join(" and ")} has no address`;
+  const howLong = network.follow ? "for the time being" : "as it is not followed (--no-follow)";
+  return [`${what}: ${howLong} the container reaches the host itself only`];
+}
+
+/** The interfaces of the host that were named as templates. */
+const namedInterfaces = (network: NetworkOptions): string[] => {
+  const names = ([4, 6] as const).map((family) =>
+    network[`ipv${family}`] ? (network.template ?? network[`outboundInterface${family}`]) : undefined,
+  );
+  return [...new Set(names.filter((name) => name !== undefined))];
+};
+
+/** Throws NO_ADDRESS when it would be waited for in vain. */
+function missingNote(name: string, follow: boolean, host: HostNetwork): string {
+  const there = host.links.filter(({ flags }) => (flags & LinkFlag.Loopback) === 0).map((link) => link.name);
+  const which = there.length === 0 ? "there is none yet" : `there is ${there.join(", ")}`;
+  if (follow) return `waiting for the host's interface ${name}: ${which}`;
+  throw new AppError(
+    "NO_ADDRESS",
+    `cannot take addresses and routes from the host's interface ${name}: ${which}; name another one, or leave --no-follow away to wait for it`,
+  );
+}
