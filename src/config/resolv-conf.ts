@@ -16,6 +16,15 @@ const DEFAULT_NAMESERVER = "127.0.0.1";
 
 /** Reads the text of a resolv.conf; what cannot be understood is left out. */
 export function parseResolvConf(text: string): ResolvConf {
+  const result = readLines(text);
+  if (result.nameservers.length === 0) result.nameservers.push(DEFAULT_NAMESERVER);
+  return result;
+}
+
+/** Whether the text names a resolver; none is there while it is being written, or before there is a network. */
+export const namesResolver = (text: string): boolean => readLines(text).nameservers.length > 0;
+
+function readLines(text: string): ResolvConf {
   const result: ResolvConf = { nameservers: [], search: [], options: [] };
   for (const line of text.split("\n")) {
     if (/^\s*[#;]/.test(line)) continue;
@@ -24,7 +33,6 @@ export function parseResolvConf(text: string): ResolvConf {
     else if (keyword === "search" || keyword === "domain") result.search = values;
     else if (keyword === "options") result.options.push(...values);
   }
-  if (result.nameservers.length === 0) result.nameservers.push(DEFAULT_NAMESERVER);
   return result;
 }
 

@@ -191,6 +191,13 @@ export function inotifyAddWatch(fd: number, path: string, mask: number): number 
   return result < 0 ? -errno[0] : result;
 }
 
+const cInotifyRmWatch = declare("int inotify_rm_watch(int fd, int watch)");
+/** inotify_rm_watch(2) */
+export function inotifyRmWatch(fd: number, watch: number): number {
+  const result = cInotifyRmWatch(fd, watch);
+  return result < 0 ? -errno[0] : result;
+}
+
 const cUnshare = declare("int unshare(int flags)");
 /** unshare(2) for this thread. */
 export function unshare(flags: number): number {

@@ -8,8 +8,9 @@ import { scratch } from "../ffi/memory.ts";
 import type { NamespaceId, Netns } from "./namespace.ts";
 
 /** File systems of the kernel itself, in which inotify(7) reports nothing. */
-const SILENT = [c.PROC_SUPER_MAGIC, c.SYSFS_MAGIC, c.DEVPTS_SUPER_MAGIC];
-const NAME_CHANGES =
+const SILENT: readonly number[] = [c.PROC_SUPER_MAGIC, c.SYSFS_MAGIC, c.DEVPTS_SUPER_MAGIC];
+/** What inotify(7) tells of names in a directory, and of the directory's own. */
+export const NAME_CHANGES =
   c.IN_CREATE | c.IN_DELETE | c.IN_MOVED_FROM | c.IN_MOVED_TO | c.IN_DELETE_SELF | c.IN_MOVE_SELF;
 
 export class NetnsWatch {
@@ -51,9 +52,12 @@ export class NetnsWatch {
 /** Opens a directory to look names up in it, and nothing else. Throws what node:fs throws. */
 export const openForLookup = (directory: string): number => openSync(directory, c.O_PATH);
 
+/** Whether inotify(7) reports nothing there. Throws what node:fs throws. */
+export const isSilent = (directory: string): boolean => SILENT.includes(statfsSync(directory).type);
+
 /** An inotify descriptor for changes of names in a directory, or -1. */
 function watchDirectory(directory: string): number {
-  if (SILENT.includes(statfsSync(directory).type)) return -1;
+  if (isSilent(directory)) return -1;
   const fd = inotifyInit1(c.IN_NONBLOCK | c.IN_CLOEXEC);
   // There may be too many watches or instances of this user already (fs.inotify).
   if (fd < 0) return -1;

@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { formatResolvConf, parseResolvConf } from "../../../src/config/resolv-conf.ts";
+import { formatResolvConf, namesResolver, parseResolvConf } from "../../../src/config/resolv-conf.ts";
 
 test("resolvers are read in order, without scope, once each, loopback ones included", () => {
   const text = `# comment
@@ -41,4 +41,11 @@ test("the file for a container has other resolvers and the same search list and 
     search: [],
     options: [],
   });
+});
+
+test("a text names a resolver, or does not yet", () => {
+  expect(
+    ["", "# nameserver 192.0.2.1\n", "nameserver 192.0.", "search a.example\n"].some(namesResolver),
+  ).toBe(false);
+  expect(namesResolver("nameserver 192.0.2.1")).toBe(true);
 });
