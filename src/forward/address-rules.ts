@@ -49,7 +49,8 @@ export interface AddressRules {
 const LOOPBACK_4 = 0x7f000001;
 /** Where DNS is spoken in the clear, over UDP and TCP. */
 export const DNS_PORT = 53;
-const DNS_OVER_TLS_PORT = 853;
+/** That, and DNS over TLS. */
+export const DNS_PORTS: readonly number[] = [DNS_PORT, 853];
 
 export const familyRules = (rules: AddressRules, v6: boolean): FamilyRules => (v6 ? rules.v6 : rules.v4);
 
@@ -61,7 +62,7 @@ export function isDnsForward(rules: FamilyRules, key: Uint32Array): boolean {
     rules.dnsMatch !== undefined &&
     // The identifier of an echo may look like a port.
     (protocol === IpProtocol.Tcp || protocol === IpProtocol.Udp) &&
-    (port === DNS_PORT || port === DNS_OVER_TLS_PORT) &&
+    DNS_PORTS.includes(port) &&
     sameIp(key, SideWord.Ours, rules.dnsMatch, 0)
   );
 }

@@ -13,7 +13,7 @@ const MOST = 8;
 /** No resolver. */
 export const NO_SERVER = -1;
 
-/** The bit that stands for a resolver in a set of them. */
+/** The bit that stands for a resolver in a set of them; for NO_SERVER, none that counts. */
 export const serverBit = (server: number): number => 1 << server;
 
 export class Resolvers {

@@ -126,6 +126,11 @@ export class Connections {
   reset(flow: FlowIndex): void {
     for (const column of this.#columns) column[flow] = 0;
   }
+
+  /** Makes the row like another one. */
+  copy(flow: FlowIndex, from: FlowIndex): void {
+    for (const column of this.#columns) column[flow] = column[from];
+  }
 }
 
 /** State names of RFC 9293, as the container's peer would be in; for logs and tests. */

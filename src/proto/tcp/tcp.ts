@@ -155,6 +155,7 @@ export class Tcp implements Upper, FlowHandler {
   timer(flow: FlowIndex): void {
     const c = this.connections;
     const now = this.#net.host.nowMs;
+    if ((c.events[flow] & Event.Connecting) !== 0 && this.#outbound.overdue(flow)) return;
     this.#toTap.discard(flow);
     if (c.ackAt[flow] !== 0 && c.ackAt[flow] <= now) {
       // Once only: should the TAP refuse it, the container asks again.
