@@ -201,7 +201,7 @@ describe.each(USERS)("as $who", (user) => {
       cni ADD CNI_IFNAME=lo
       C='{"cniVersion":"0.5.0","name":"net","type":"bucatini"}' cni ADD
       C='{"cniVersion":"1.1.0","name":"net","type":"bucatini","mtu":5}' cni ADD
-      C='{"cniVersion":"1.1.0","name":"net","type":"bucatini","interface":"eth7"}' cni ADD
+      C='{"cniVersion":"1.1.0","name":"net","type":"bucatini","interface":"eth7","follow":false}' cni ADD
       C='{"cniVersion":"1.1.0","name":"net","type":"bucatini","ipam":{"type":"static"}}' cni ADD
       C='{"cniVersion":"1.1.0"' cni ADD
       rest
@@ -351,7 +351,7 @@ test("a configuration with everything in it comes out inside", async () => {
       },
     ]);
     expect(output.replaceAll(/^\{.*\n/gm, "")).toBe(
-      "ADD 0\nmtu 1400\nlink/ether 02:00:00:00:00:0a\n1\ndefault via 10.1.0.1 dev wan0 \n192.0.2.7\nloopback\nDEL 0\n",
+      "ADD 0\nmtu 1400\nlink/ether 02:00:00:00:00:0a\n1\ndefault via 10.1.0.1 dev wan0 proto 98 \n192.0.2.7\nloopback\nDEL 0\n",
     );
     await expectNothingLeft(net);
   });
