@@ -41,6 +41,7 @@ const EXECUTABLES = {
 /** What executables start. Each is one file, with nothing in it that it does not need: the engine's stays in memory. */
 const PROGRAMS = {
   "lib/launcher.cjs": "src/runtime/launcher-main.ts",
+  "lib/guard.cjs": "src/runtime/guard-main.ts",
   "lib/probe.cjs": "src/runtime/probe-main.ts",
   "lib/tour-inside.cjs": "src/commands/tour-inside.ts",
   "lib/engine.cjs": "src/engine/main.ts",

@@ -13,11 +13,7 @@ import { capData, capHeader } from "../ffi/structs.ts";
 type CapabilitySet = bigint;
 
 /** What an engine is born with: to enter the container's network namespace, and ports below 1024. */
-export const ENGINE_CAPABILITIES: readonly number[] = [
-  c.CAP_SYS_ADMIN,
-  c.CAP_NET_ADMIN,
-  c.CAP_NET_BIND_SERVICE,
-];
+export const ENGINE_CAPABILITIES: readonly number[] = [c.CAP_SYS_ADMIN, c.CAP_NET_BIND_SERVICE];
 /** What it takes to change the container's addresses and routes besides. */
 export const CONFIGURATION_CAPABILITIES: readonly number[] = [c.CAP_NET_ADMIN];
 /** What it takes to become another user besides. */
@@ -36,8 +32,8 @@ export function hasCapability(capability: number): boolean {
 
 /**
  * Gives up all capabilities but those named, for this thread and for every program it starts, which has those that are
- * to be passed on and are left, whoever runs it. The bounding set, of which then nothing is needed any more, takes
- * CAP_SETPCAP and is left alone without it. Throws SysError.
+ * to be passed on and are left, whoever runs it. That root has no more than others, and the bounding set, of which then
+ * nothing is needed any more, take CAP_SETPCAP and are left alone without it. Throws SysError.
  * @param keep more for this thread alone
  */
 export function limitCapabilities(pass: readonly number[], keep: readonly number[] = []): void {
@@ -47,18 +43,31 @@ export function limitCapabilities(pass: readonly number[], keep: readonly number
   const passed = permitted & setOf(pass);
   writeSet(capData.inheritable, passed);
   check(capset(scratch.address, scratch.address + DATA_AT), "capset");
+  ifPermitted(prctl(c.PR_SET_SECUREBITS, c.SECBIT_NOROOT, 0, 0, 0), "prctl PR_SET_SECUREBITS");
   for (let capability = 0; prctl(c.PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++) {
-    const result = prctl(c.PR_CAPBSET_DROP, capability, 0, 0, 0);
-    if (result !== -c.EPERM) check(result, "prctl PR_CAPBSET_DROP");
+    ifPermitted(prctl(c.PR_CAPBSET_DROP, capability, 0, 0, 0), "prctl PR_CAPBSET_DROP");
   }
   const left = permitted & setOf([...pass, ...keep]);
   writeSet(capData.permitted, left);
   writeSet(capData.effective, left);
   check(capset(scratch.address, scratch.address + DATA_AT), "capset");
-  for (const capability of pass) {
+  passOn(pass);
+}
+
+/** Of what `limitCapabilities` passes on, programs that are started from now on have these alone. Throws SysError. */
+export function passOn(capabilities: readonly number[]): void {
+  readSets();
+  const passed = readSet(capData.inheritable) & setOf(capabilities);
+  check(prctl(c.PR_CAP_AMBIENT, c.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "prctl PR_CAP_AMBIENT");
+  for (const capability of capabilities) {
     if ((passed & setOf([capability])) === 0n) continue;
     check(prctl(c.PR_CAP_AMBIENT, c.PR_CAP_AMBIENT_RAISE, capability, 0, 0), "prctl PR_CAP_AMBIENT");
   }
+}
+
+/** Throws SysError, but not for EPERM. */
+function ifPermitted(result: number, call: string): void {
+  if (result !== -c.EPERM) check(result, call);
 }
 
 /**

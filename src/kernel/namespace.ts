@@ -72,6 +72,16 @@ export function openOwner(fd: number): number | undefined {
   return owner === -c.EPERM ? undefined : check(owner, "ioctl NS_GET_USERNS");
 }
 
+/** Whether a capability of this process counts in the network namespace that it is in, too. Throws SysError. */
+export function hasPowerOverOwnNetwork(): boolean {
+  const netns = check(open("/proc/self/ns/net", c.O_RDONLY | c.O_CLOEXEC), "open", "/proc/self/ns/net");
+  const owner = openOwner(netns);
+  close(netns);
+  if (owner === undefined) return false;
+  close(owner);
+  return true;
+}
+
 /**
  * Makes a TAP device in another network namespace. Needs CAP_SYS_ADMIN and CAP_NET_ADMIN in its
  * owner. Throws AppError NO_TUN or TARGET_FORBIDDEN.

@@ -1,7 +1,7 @@
 /**
  * A netlink socket (netlink(7)). Requests and dumps are answered within the call, because the kernel queues its
- * answer before the request returns: nothing here blocks. A socket that receives multicasts is for `drain` only;
- * requests use one of their own, so that the two never meet.
+ * answer before the request returns: nothing here blocks, unless there is a guard in between (runtime/guard.ts). A
+ * socket that receives multicasts is for `drain` only; requests use one of their own, so that the two never meet.
  */
 import { SysError } from "../base/errors.ts";
 import {
@@ -9,6 +9,7 @@ import {
   EAGAIN,
   EINTR,
   ENOBUFS,
+  EPIPE,
   MSG_DONTWAIT,
   MSG_TRUNC,
   NETLINK_ADD_MEMBERSHIP,
@@ -21,7 +22,7 @@ import {
 } from "../ffi/constants.ts";
 import { check, errnoName } from "../ffi/errno.ts";
 import { close } from "../ffi/libc.ts";
-import { bind, recvfrom, sendto, setsockopt, socket } from "../ffi/libc-socket.ts";
+import { bind, connect, recvfrom, sendto, setsockopt, socket } from "../ffi/libc-socket.ts";
 import { allocate } from "../ffi/memory.ts";
 import {
   attributeText,
@@ -31,10 +32,15 @@ import {
   LITTLE_ENDIAN,
   NETLINK_HEADER_LENGTH,
   NetlinkFlag,
+  netlinkLength,
+  netlinkSequence,
+  netlinkType,
   NetlinkType,
   viewOf,
+  writeNetlinkHeader,
 } from "../wire/netlink-message.ts";
 import type { NetlinkMessage } from "../wire/netlink-message.ts";
+import { isReadable } from "./process.ts";
 
 /** Room for one datagram; the kernel fills at most 32 KiB of it. */
 const BUFFER_LENGTH = 65_536;
@@ -47,9 +53,13 @@ const OPTION_AT = SOCKADDR_AT + 20;
 /** Dumps of a table that keeps changing; the last one is taken as it is. */
 const DUMP_ATTEMPTS = 10;
 const NLMSGERR_ATTR_MSG = 1;
+/** A guard answers in less than a millisecond, once it has started. */
+const GUARD_TIMEOUT_MS = 2_000;
 
 /** Used within one call only, by all sockets. */
 const memory = allocate(BUFFER_LENGTH + 64);
+/** Requests and answers of `Netlink.ask`; a body starts at NETLINK_HEADER_LENGTH. */
+export const asked: DataView = memory.view;
 
 export class Netlink {
   readonly fd: number;
@@ -73,8 +83,7 @@ export class Netlink {
   /** Takes over a new descriptor and gives it its port, without which multicasts do not arrive. Throws SysError. */
   static bind(fd: number): Netlink {
     const netlink = new Netlink(fd);
-    memory.bytes.fill(0, SOCKADDR_AT, SOCKADDR_AT + SOCKADDR_LENGTH);
-    memory.view.setUint16(SOCKADDR_AT, AF_NETLINK, LITTLE_ENDIAN);
+    writeKernelAddress();
     check(bind(netlink.fd, memory.address + SOCKADDR_AT, SOCKADDR_LENGTH), "bind", "netlink");
     return netlink;
   }
@@ -87,6 +96,26 @@ export class Netlink {
   /** Sends one request and gives the answers that precede its acknowledgement. Throws SysError. */
   request(type: number, flags: number, body: Uint8Array): NetlinkMessage[] {
     return this.#exchange(type, flags | NetlinkFlag.Request | NetlinkFlag.Ack, body);
+  }
+
+  /**
+   * Sends the request whose body of `length` bytes is in `asked`, and leaves its only answer there. Allocates nothing.
+   * Returns where the answer's body ends, or -errno.
+   */
+  ask(type: number, length: number): number {
+    const end = NETLINK_HEADER_LENGTH + length;
+    this.#sequence = (this.#sequence + 1) >>> 0;
+    writeNetlinkHeader(asked, end, type, NetlinkFlag.Request, this.#sequence, 0);
+    const sent = send(this.fd, end);
+    if (sent < 0) return sent;
+    for (;;) {
+      const size = receive(this.fd);
+      if (size < 0) return size;
+      const isAnswer = size > NETLINK_HEADER_LENGTH && netlinkSequence(asked, 0) === this.#sequence;
+      if (!isAnswer) continue;
+      if (netlinkType(asked, 0) !== NetlinkType.Error) return Math.min(size, netlinkLength(asked, 0));
+      return asked.getInt32(NETLINK_HEADER_LENGTH, LITTLE_ENDIAN) || -EAGAIN;
+    }
   }
 
   /** A whole table, asked again while it changes under the dump. Throws SysError. */
@@ -138,7 +167,7 @@ export class Netlink {
     const answers: NetlinkMessage[] = [];
     this.#interrupted = false;
     for (;;) {
-      const length = check(receive(this.fd), "recvfrom", "netlink");
+      const length = check(this.#receiveAnswer(), "recvfrom", "netlink");
       for (const message of received(length)) {
         // Whatever is left of an exchange that failed half-way is not for us.
         if (message.sequence !== sequence) continue;
@@ -152,12 +181,18 @@ export class Netlink {
     }
   }
 
+  /** As `receive` does. */
+  #receiveAnswer(): number {
+    let length = receive(this.fd);
+    if (length === -EAGAIN && isReadable(this.fd, GUARD_TIMEOUT_MS)) length = receive(this.fd);
+    // Nobody is at the other end of a guard's socket.
+    return length === 0 ? -EPIPE : length;
+  }
+
   #send(bytes: Uint8Array): void {
     if (bytes.length > BUFFER_LENGTH) throw new RangeError(`netlink request of ${bytes.length} bytes`);
     memory.bytes.set(bytes);
-    let sent = -EINTR;
-    while (sent === -EINTR) sent = sendto(this.fd, memory.address, bytes.length, 0, 0, 0);
-    check(sent, "sendto", "netlink");
+    check(send(this.fd, bytes.length), "sendto", "netlink");
   }
 
   #setOption(name: number, value: number): number {
@@ -166,10 +201,34 @@ export class Netlink {
   }
 }
 
+/**
+ * Connects a netlink socket to the kernel. It then takes nothing from programs; those of a container could have the
+ * privilege to send. Throws SysError.
+ */
+export function connectToKernel(fd: number): void {
+  writeKernelAddress();
+  check(connect(fd, memory.address + SOCKADDR_AT, SOCKADDR_LENGTH), "connect", "netlink");
+}
+
+/** Leaves the address of the kernel in `memory`; bound to it, a socket gets a number from the kernel. */
+function writeKernelAddress(): void {
+  memory.bytes.fill(0, SOCKADDR_AT, SOCKADDR_AT + SOCKADDR_LENGTH);
+  memory.view.setUint16(SOCKADDR_AT, AF_NETLINK, LITTLE_ENDIAN);
+}
+
+/** The first bytes of `memory`: how many were sent, or a negative errno. */
+function send(fd: number, length: number): number {
+  let sent = -EINTR;
+  while (sent === -EINTR) sent = sendto(fd, memory.address, length, 0, 0, 0);
+  return sent;
+}
+
 /** One datagram into `memory`: its length, which may exceed the buffer, or a negative errno. */
 function receive(fd: number): number {
   for (;;) {
     memory.view.setInt32(LENGTH_AT, SOCKADDR_LENGTH, LITTLE_ENDIAN);
+    // A guard's socket has no address.
+    memory.view.setUint32(SOCKADDR_PORT_AT, 0, LITTLE_ENDIAN);
     const flags = MSG_DONTWAIT | MSG_TRUNC;
     const from = memory.address + SOCKADDR_AT;
     const length = recvfrom(fd, memory.address, BUFFER_LENGTH, flags, from, memory.address + LENGTH_AT);

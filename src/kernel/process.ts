@@ -1,7 +1,7 @@
 /** Other processes, held by a descriptor so that a number used again is never taken for them, and pipes to them. */
 import { readFileSync } from "node:fs";
 import { AppError } from "../base/errors.ts";
-import { EMFILE, EPOLLIN, ESRCH, O_CLOEXEC } from "../ffi/constants.ts";
+import { EINTR, EMFILE, EPOLLIN, ESRCH, O_CLOEXEC } from "../ffi/constants.ts";
 import { check } from "../ffi/errno.ts";
 import { close, pidfdGetfd, pidfdOpen, pipe2, poll } from "../ffi/libc.ts";
 import { scratch } from "../ffi/memory.ts";
@@ -15,11 +15,16 @@ export function openProcess(pid: number): number {
 }
 
 /** Tells whether the process has ended; takes no permission. Throws SysError. */
-export function hasEnded(pidfd: number): boolean {
-  scratch.view.setInt32(pollfd.fd, pidfd, true);
+export const hasEnded = (pidfd: number): boolean => isReadable(pidfd, 0);
+
+/** Waits so many milliseconds at most until a descriptor can be read; whether it can. Throws SysError. */
+export function isReadable(fd: number, timeoutMs: number): boolean {
+  scratch.view.setInt32(pollfd.fd, fd, true);
   // POLLIN and EPOLLIN are the same bit.
   scratch.view.setUint16(pollfd.events, EPOLLIN, true);
-  return check(poll(scratch.address, 1, 0), "poll") > 0;
+  let ready = -EINTR;
+  while (ready === -EINTR) ready = poll(scratch.address, 1, timeoutMs);
+  return check(ready, "poll") > 0;
 }
 
 /** The same open file as a descriptor of another process, which takes the right to trace it. Throws SysError. */

@@ -9,6 +9,7 @@ import * as libc from "../ffi/libc-socket.ts";
 import { allocate } from "../ffi/memory.ts";
 import { inetDiagMessage, inetDiagRequest, nlmsghdr } from "../ffi/structs.ts";
 import { NetlinkFlag, NetlinkType } from "../wire/netlink-message.ts";
+import { connectToKernel } from "./netlink.ts";
 
 /** A socket that anybody may send to. */
 export interface WaitingSocket {
@@ -30,8 +31,6 @@ const TCP_SYN_RECV = 3;
 const TCP_LISTEN = 10;
 const TCP_CLOSE = 7;
 
-/** struct sockaddr_nl: family, pad, port, groups. */
-const SOCKADDR_LENGTH = 12;
 /** struct nlattr: length and type. */
 const ATTRIBUTE_HEADER = 4;
 const REQUEST_LENGTH = nlmsghdr.size + inetDiagRequest.size;
@@ -61,10 +60,7 @@ export class SockDiag {
   /** Takes over a socket of NETLINK_SOCK_DIAG, whichever network namespace it was made in. Throws SysError. */
   constructor(fd: number) {
     this.#fd = fd;
-    // Connected to the kernel, it takes nothing from programs; those of a container could have the privilege to send.
-    memory.bytes.fill(0, 0, SOCKADDR_LENGTH);
-    memory.view.setUint16(0, c.AF_NETLINK, true);
-    check(libc.connect(fd, memory.address, SOCKADDR_LENGTH), "connect", "netlink");
+    connectToKernel(fd);
   }
 
   /** Looks at the network namespace that this thread is in. Throws SysError. */

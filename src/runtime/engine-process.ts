@@ -1,6 +1,6 @@
 /** Starts the engine: a process of its own session that outlives the launcher. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { closeSync, readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { AppError, appErrorFrom, errorCode } from "../base/errors.ts";
 import { parseJson } from "../base/json.ts";
@@ -13,8 +13,11 @@ import {
   forbidNewPrivileges,
   IDENTITY_CAPABILITIES,
   limitCapabilities,
+  passOn,
   SIGNAL_CAPABILITIES,
 } from "../kernel/caps.ts";
+import { hasPowerOverOwnNetwork } from "../kernel/namespace.ts";
+import { startGuard } from "./guard.ts";
 import { handOn } from "./handed-in.ts";
 import { installedFile } from "./installation.ts";
 import { Reaper } from "./reaper.ts";
@@ -73,16 +76,10 @@ export async function startEngine<Recorded>(
   record: (pid: number) => Recorded,
 ): Promise<Recorded> {
   // Everything else that takes privilege is done. The engine inherits this and cannot regain more.
-  const { runAs, stateDirectory, asked } = options;
-  const capabilities = [
-    ...ENGINE_CAPABILITIES,
-    ...(changesContainer(asked) ? CONFIGURATION_CAPABILITIES : []),
-    ...(runAs === undefined ? [] : IDENTITY_CAPABILITIES),
-  ];
-  limitCapabilities(capabilities, SIGNAL_CAPABILITIES);
-  forbidNewPrivileges();
+  const { runAs, stateDirectory } = options;
+  const containerNetlink = divideCapabilities(options, resources.containerNetlink);
   const reapers = runAs === undefined ? [] : [new Reaper()];
-  const { hostNetlink, containerNetlink, netns, log, listeners } = resources;
+  const { hostNetlink, netns, log, listeners } = resources;
   const own = ["ignore", "ignore", resources.errors, "pipe"] as const;
   const inside = [orNothing(resources.tap), hostNetlink, containerNetlink, netns] as const;
   const outputs = [log, orNothing(resources.capture), orNothing(resources.statistics)] as const;
@@ -120,8 +117,29 @@ export async function startEngine<Recorded>(
     throw error;
   } finally {
     process.off("exit", kill);
+    if (containerNetlink !== resources.containerNetlink) closeSync(containerNetlink);
     for (const reaper of reapers) reaper.close();
   }
+}
+
+/**
+ * Leaves this process what engine and guard take, and has the engine started next get its own part. Gives what the
+ * engine is to change the container's network with: `netlink` itself, or the socket of a guard where the power to do so
+ * would count on the host as well.
+ */
+function divideCapabilities(
+  { runAs, asked, interface: { index } }: Pick<EngineOptions, "runAs" | "asked" | "interface">,
+  netlink: number,
+): number {
+  const capabilities = [...ENGINE_CAPABILITIES, ...(runAs === undefined ? [] : IDENTITY_CAPABILITIES)];
+  const configuration = changesContainer(asked) ? CONFIGURATION_CAPABILITIES : [];
+  limitCapabilities([...capabilities, ...configuration], SIGNAL_CAPABILITIES);
+  forbidNewPrivileges();
+  if (configuration.length === 0 || !hasPowerOverOwnNetwork()) return netlink;
+  passOn(configuration);
+  const guard = startGuard(netlink, index);
+  passOn(capabilities);
+  return guard;
 }
 
 const orNothing = (fd: number): number | "ignore" => (fd < 0 ? "ignore" : fd);

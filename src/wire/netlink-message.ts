@@ -61,30 +61,46 @@ export const viewOf = (bytes: Uint8Array): DataView =>
 
 const align = (length: number): number => (length + 3) & ~3;
 
-export function encodeNetlinkMessage(message: NetlinkMessage): Uint8Array {
-  const length = NETLINK_HEADER_LENGTH + message.body.length;
+export function encodeNetlinkMessage({ type, flags, sequence, port, body }: NetlinkMessage): Uint8Array {
+  const length = NETLINK_HEADER_LENGTH + body.length;
   const bytes = new Uint8Array(align(length));
-  const view = viewOf(bytes);
-  view.setUint32(0, length, LITTLE_ENDIAN);
-  view.setUint16(4, message.type, LITTLE_ENDIAN);
-  view.setUint16(6, message.flags, LITTLE_ENDIAN);
-  view.setUint32(8, message.sequence, LITTLE_ENDIAN);
-  view.setUint32(12, message.port, LITTLE_ENDIAN);
-  bytes.set(message.body, NETLINK_HEADER_LENGTH);
+  writeNetlinkHeader(viewOf(bytes), length, type, flags, sequence, port);
+  bytes.set(body, NETLINK_HEADER_LENGTH);
   return bytes;
 }
+
+/** Writes the header of a message of `length` bytes at the start of a view. */
+export function writeNetlinkHeader(
+  view: DataView,
+  length: number,
+  type: number,
+  flags: number,
+  sequence: number,
+  port: number,
+): void {
+  view.setUint32(0, length, LITTLE_ENDIAN);
+  view.setUint16(4, type, LITTLE_ENDIAN);
+  view.setUint16(6, flags, LITTLE_ENDIAN);
+  view.setUint32(8, sequence, LITTLE_ENDIAN);
+  view.setUint32(12, port, LITTLE_ENDIAN);
+}
+
+/** Bytes of the message at `at`, its header included. */
+export const netlinkLength = (view: DataView, at: number): number => view.getUint32(at, LITTLE_ENDIAN);
+export const netlinkType = (view: DataView, at: number): number => view.getUint16(at + 4, LITTLE_ENDIAN);
+export const netlinkSequence = (view: DataView, at: number): number => view.getUint32(at + 8, LITTLE_ENDIAN);
 
 /** The messages of one datagram. Their bodies are copies. */
 export function decodeNetlinkMessages(bytes: Uint8Array): NetlinkMessage[] {
   const view = viewOf(bytes);
   const messages: NetlinkMessage[] = [];
   for (let at = 0; at + NETLINK_HEADER_LENGTH <= bytes.length;) {
-    const length = view.getUint32(at, LITTLE_ENDIAN);
+    const length = netlinkLength(view, at);
     if (length < NETLINK_HEADER_LENGTH || length > bytes.length - at) break;
     messages.push({
-      type: view.getUint16(at + 4, LITTLE_ENDIAN),
+      type: netlinkType(view, at),
       flags: view.getUint16(at + 6, LITTLE_ENDIAN),
-      sequence: view.getUint32(at + 8, LITTLE_ENDIAN),
+      sequence: netlinkSequence(view, at),
       port: view.getUint32(at + 12, LITTLE_ENDIAN),
       body: bytes.slice(at + NETLINK_HEADER_LENGTH, at + length),
     });

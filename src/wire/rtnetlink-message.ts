@@ -134,6 +134,14 @@ export function encodeLinkChange(index: number, change: LinkChange): Uint8Array 
   return encodeBody(header, attributes);
 }
 
+/** The name and the MTU that `encodeLinkChange` was given; nothing else of it. */
+export function decodeLinkChange(body: Uint8Array): Pick<LinkChange, "name" | "mtu"> {
+  const attributes = decodeAttributes(body, LINK_HEADER_LENGTH);
+  const name = attributeText(attributes, IFLA_IFNAME);
+  const mtu = attributeNumber(attributes, IFLA_MTU);
+  return { ...(name !== undefined && { name }), ...(mtu !== undefined && { mtu }) };
+}
+
 export function decodeLink(body: Uint8Array): NetworkLink | undefined {
   if (body.length < LINK_HEADER_LENGTH) return undefined;
   const view = viewOf(body);
