@@ -37,6 +37,8 @@ export interface NetworkOptions {
   readonly asRoot?: boolean;
   /** Text of the host's /etc/resolv.conf; names the peer by default. */
   readonly resolvConf?: string;
+  /** The host has an /etc of its own, in which "outside" may replace resolv.conf; the rest are links to the real one. */
+  readonly ownEtc?: boolean;
 }
 
 const HOLDER_DEADLINE_MS = 10_000;
@@ -244,6 +246,13 @@ function environment(stage: Stage, options: NetworkOptions): NodeJS.ProcessEnv {
 
 const runtimeDirectory = (stage: Stage): string => `/run/user/${stage.uid}`;
 
+const OWN_ETC = `
+    mkdir /run/etc /run/real-etc
+    mount --bind /etc /run/real-etc
+    ln -s /run/real-etc/* /run/etc
+    mv /run/resolv.conf /run/etc/resolv.conf
+    mount --bind /run/etc /etc`;
+
 function basicsScript(stage: Stage, options: NetworkOptions): string {
   const control = options.congestionControl;
   const resolvConf = options.resolvConf ?? FAMILIES.map((family) => `nameserver ${family.peer}\n`).join("");
@@ -254,7 +263,7 @@ function basicsScript(stage: Stage, options: NetworkOptions): string {
     mkdir -m 1777 /run/tmp /run/home
     [ $(id -u) -ne 0 ] || chown ${options.asRoot === true ? stage.uid : 0} ${runtimeDirectory(stage)}
     printf '${resolvConf.replaceAll("\n", "\\n")}' > /run/resolv.conf
-    mount --bind /run/resolv.conf /etc/resolv.conf
+    ${options.ownEtc === true ? OWN_ETC : "mount --bind /run/resolv.conf /etc/resolv.conf"}
     ip netns add router
     ip netns add peer
     for name in router peer outside; do

@@ -40,12 +40,12 @@ export async function startNginx(net: Network, space: Space = net.peer): Promise
 }
 
 /** dnsmasq on port 53 that knows www.test (192.0.2.7, 2001:db8::7) and a TXT record too long for a UDP answer. */
-export async function startDnsmasq(space: Space, addresses: readonly string[]): Promise<void> {
+export async function startDnsmasq(space: Space, addresses: readonly string[], more = ""): Promise<void> {
   const listen = addresses.map((address) => `--listen-address=${address}`).join(" ");
   const long = Array.from({ length: 10 }, (_, index) => String(index).repeat(200)).join(",");
   await space.start(
     `dnsmasq --no-daemon --conf-file=/dev/null --pid-file --no-resolv --no-hosts --bind-interfaces ${listen} \
-      --host-record=www.test,192.0.2.7,2001:db8::7 --txt-record=long.test,${long}`,
+      --host-record=www.test,192.0.2.7,2001:db8::7 --txt-record=long.test,${long} ${more}`,
     { port: 53 },
   );
 }
