@@ -116,6 +116,9 @@ export function networkOptions(parsed: ParsedArguments, ephemeral: PortRange): N
   if (values.has("follow") && values.has("no-follow")) {
     throw usage("--follow and --no-follow are opposites: leave one of them away");
   }
+  if (values.has("no-follow") && last("carrier") === "follow") {
+    throw usage("--carrier follow is what --no-follow switches off");
+  }
   checkLink(parsed);
   const mapLoopback = mapping("map-host-loopback", all("map-host-loopback"));
   const options: NetworkOptions = {

@@ -40,6 +40,9 @@ export function networkFromCni(config: CniConfig, circumstances: CniCircumstance
   if (mtu !== undefined && mtu !== 0 && mtu < MTU_MIN) {
     throw new ConfigError("/mtu", `must be 0 or >= ${MTU_MIN}`);
   }
+  if (config.follow === false && config.carrier === "follow") {
+    throw new ConfigError("/carrier", 'must not be "follow" when /follow is false');
+  }
   checkIpam(config);
   const mapHostLoopback = mapping("/mapHostLoopback", config.mapHostLoopback);
   const { args, ifname, ephemeral } = circumstances;

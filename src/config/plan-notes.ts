@@ -27,16 +27,32 @@ export function checkFamilies({ ipv4, ipv6 }: NetworkPlan, why: string): void {
   );
 }
 
-/** A host with one family is common and no news; a host with none is, and an interface that is not there. */
+/**
+ * A host with one family is common and no news; a host with none is, and an interface that is not there. Throws
+ * NO_ADDRESS for what would be waited for in vain.
+ */
 function waitingNotes(plan: NetworkPlan, network: NetworkOptions, host: HostNetwork): string[] {
   const names = namedInterfaces(network);
   const missing = names.filter((name) => !host.links.some((link) => link.name === name));
-  if (missing.length > 0) return missing.map((name) => missingNote(name, network.follow, host));
   const { ipv4, ipv6, localMode } = plan;
-  if (ipv4.enabled !== localMode.ipv4 || ipv6.enabled !== localMode.ipv6) return [];
+  const isIsolated = ipv4.enabled === localMode.ipv4 && ipv6.enabled === localMode.ipv6;
+  if (missing.length === 0 && !isIsolated) return [];
+  const there = host.links.filter(({ flags }) => (flags & LinkFlag.Loopback) === 0).map((link) => link.name);
+  const has = `the host has ${there.join(", ") || "none yet"}`;
+  if (!network.follow && names.length > 0) throw inVain(missing, names, has);
+  if (missing.length > 0) return missing.map((name) => `waiting for the interface ${name}: ${has}`);
   const what = names.length === 0 ? "the host has no network" : `${names.join(" and ")} has no address`;
-  const howLong = network.follow ? "for the time being" : "as it is not followed (--no-follow)";
+  const howLong = network.follow ? "for the time being" : "without --follow";
   return [`${what}: ${howLong} the container reaches the host itself only`];
+}
+
+function inVain(missing: readonly string[], names: readonly string[], has: string): AppError {
+  const [name] = missing;
+  const why = name === undefined ? `${names.join(" and ")} has no usable address` : `there is no ${name}`;
+  return new AppError(
+    "NO_ADDRESS",
+    `cannot take addresses and routes from the interface named: ${why}, ${has}; name another one, or leave --no-follow away to wait for it`,
+  );
 }
 
 /** The interfaces of the host that were named as templates. */
@@ -46,14 +62,3 @@ const namedInterfaces = (network: NetworkOptions): string[] => {
   );
   return [...new Set(names.filter((name) => name !== undefined))];
 };
-
-/** Throws NO_ADDRESS when it would be waited for in vain. */
-function missingNote(name: string, follow: boolean, host: HostNetwork): string {
-  const there = host.links.filter(({ flags }) => (flags & LinkFlag.Loopback) === 0).map((link) => link.name);
-  const which = there.length === 0 ? "there is none yet" : `there is ${there.join(", ")}`;
-  if (follow) return `waiting for the host's interface ${name}: ${which}`;
-  throw new AppError(
-    "NO_ADDRESS",
-    `cannot take addresses and routes from the host's interface ${name}: ${which}; name another one, or leave --no-follow away to wait for it`,
-  );
-}

@@ -74,6 +74,7 @@ export interface EngineStatus {
 export function statusOf(options: EngineOptions, engine: Engine, offloads: number): EngineStatus {
   const { net } = engine;
   const { bandwidth, captureFile, without, plan } = options;
+  const { follow } = options.asked.network;
   const rules = engine.ports.show();
   const flows: Record<string, number> = { total: net.flows.active };
   net.flows.forEach((flow) => {
@@ -88,8 +89,8 @@ export function statusOf(options: EngineOptions, engine: Engine, offloads: numbe
     policy: policyOf(options.asked.network),
     interface: options.interface.name,
     mtu: net.link.mtu,
-    ...(plan.ipv4.enabled && { ipv4: familyStatus(plan.ipv4) }),
-    ...(plan.ipv6.enabled && { ipv6: familyStatus(plan.ipv6) }),
+    ...(plan.ipv4.enabled && { ipv4: familyStatus(plan.ipv4, follow) }),
+    ...(plan.ipv6.enabled && { ipv6: familyStatus(plan.ipv6, follow) }),
     resolvers: options.rules.dnsServers,
     offloads,
     logLevel: options.logLevel,
@@ -120,9 +121,12 @@ function policyOf(asked: NetworkOptions): Policy {
   };
 }
 
-const familyStatus = ({ addresses, gateway, hostInterface, choice }: FamilyPlan): FamilyStatus => ({
+const familyStatus = (
+  { addresses, gateway, hostInterface, choice }: FamilyPlan,
+  follow: boolean,
+): FamilyStatus => ({
   addresses: addresses.map(({ address, prefixLength }) => `${address}/${prefixLength}`),
   ...(gateway !== undefined && { gateway }),
   ...(hostInterface !== "" && { hostInterface }),
-  why: choice,
+  why: follow || hostInterface !== "" ? choice : "there was none at the start",
 });

@@ -164,16 +164,16 @@ const MISTAKES: { what: string; code: ErrorCode; as: "user" | "outside"; script:
     what: "an interface that does not exist",
     code: "NO_ADDRESS",
     as: "user",
-    script: "$B run --interface eth7 -- true",
-    says: /the host has no interface eth7: name one of eth0/,
+    script: "$B run --interface eth7 --no-follow -- true",
+    says: /there is no eth7, the host has eth0; name another one, or leave --no-follow away/,
   },
   {
     what: "an interface without an address",
     code: "NO_ADDRESS",
     as: "outside",
     script:
-      "ip link add bare0 type veth peer name bare1; $B run --interface bare0 -- true; e=$?; ip link delete bare0; exit $e",
-    says: /the host's interface bare0 has no usable address/,
+      "ip link add bare0 type veth peer name bare1; $B run --no-follow --interface bare0 -- true; e=$?; ip link delete bare0; exit $e",
+    says: /bare0 has no usable address, the host has eth0, bare1, bare0; name another one/,
   },
   {
     what: "a full disk for the log",

@@ -36,7 +36,7 @@ describe("beside pasta", () => {
       socat TCP-LISTEN:6001 - </dev/null & SOCAT=$!
       until ss -Hlnt | grep -q :6001; do sleep 0.02; done
       for words in "-t 6001" "-t 80 -t 80" "--bogus" "--quiet=1" "-a 1.2.3" "-I abcdefghijklmnopqrst" \
-          "-t foo" "-m 70000" "-P /nowhere/pid" "-l /nowhere/log" "-p /nowhere/pcap" "-i nowhere" "-F 5" "-c /x"; do
+          "-t foo" "-m 70000" "-P /nowhere/pid" "-l /nowhere/log" "-p /nowhere/pcap" "-i nowhere --no-follow" "-F 5" "-c /x"; do
         echo "== $words"
         $P --config-net -T none -U none $words --netns red >$TMPDIR/out 2>&1 && STATUS=0 || STATUS=$?
         head -n 2 $TMPDIR/out
@@ -77,7 +77,7 @@ describe("beside pasta", () => {
       "-P /nowhere/pid",
       "-l /nowhere/log",
       "-p /nowhere/pcap",
-      "-i nowhere",
+      "-i nowhere --no-follow",
       "-F 5",
       "-c /x",
       "--netns nowhere",

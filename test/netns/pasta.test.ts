@@ -49,7 +49,7 @@ test("as Podman calls it: all is there when it returns, in both directions and f
     expect(started).toMatch(/^default via 2001:db8:1::1 dev eth0/m);
     expect(started).toContain("tcp *:8080\ntcp 127.0.0.1:8081\nudp *:5300\nudp *:5301\n");
     expect(started).toContain("/\n/dev/null\n/dev/null\nsession of its own\n");
-    expect(started).toMatch(/^red +\d+ +\/run\/netns\/red +eth0 /m);
+    expect(started).toMatch(/^red +\d+ +\/run\/netns\/red +running$/m);
 
     const host = "socat TCP-LISTEN:9,bind=198.51.100.2,fork,reuseaddr SYSTEM:'echo host'";
     await net.outside.start(host, { port: 9 });

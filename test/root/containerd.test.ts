@@ -57,9 +57,7 @@ test("ctr run -d --cni: the engine serves until the container ends, however that
         $B list | tail -n +2
       done`,
     );
-    expect(output.match(/^default-c2-[0-9a-f]{16} +\d+ +pid \d+ +eth0 +198\.51\.100\.2\/24$/gm)).toHaveLength(
-      2,
-    );
+    expect(output.match(/^default-c2-[0-9a-f]{16} +\d+ +pid \d+ +running$/gm)).toHaveLength(2);
     expect(output.match(/ eth0: .* mtu 1400 /g)).toHaveLength(2);
   });
 }, 120_000);

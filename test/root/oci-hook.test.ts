@@ -72,7 +72,7 @@ test.each(RUNTIME_NAMES)(
         echo deleted
         list`,
       );
-      expect(output).toMatch(/^(c2-[0-9a-f]{16} +\d+ +pid \d+ +eth0 .*)\n\1\ndeleted\n$/);
+      expect(output).toMatch(/^(c2-[0-9a-f]{16} +\d+ +pid \d+ +running)\n\1\ndeleted\n$/);
       await net.outside.run("rm -rf $TMPDIR/*");
       await expectNothingLeft(net);
     });

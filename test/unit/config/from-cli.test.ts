@@ -59,6 +59,7 @@ test("whether and how the host is followed", () => {
     carrier: "follow",
   });
   expect(ask("--addressing", "mirror", "--carrier=up")).toEqual(DEFAULT_NETWORK);
+  expect(() => ask("--no-follow", "--carrier", "follow")).toThrow("--no-follow switches off");
   expect(() => ask("--addressing", "nat")).toThrow("--addressing nat: not one of mirror, private");
   expect(() => ask("--carrier", "down")).toThrow("--carrier down: not one of up, follow");
   expect(() => ask("--splice-only", "--addressing=private")).toThrow("--addressing is for");

@@ -39,7 +39,7 @@ test("every key sets what it says, in canonical form", () => {
   const config = {
     follow: false,
     addressing: "private",
-    carrier: "follow",
+    carrier: "up",
     addresses: ["10.1.0.5/16", "2001:DB8::5"],
     gateways: ["10.1.0.1", "2001:db8:0::1"],
     mtu: 1400,
@@ -71,7 +71,7 @@ test("every key sets what it says, in canonical form", () => {
   expect(network(config)).toEqual({
     follow: false,
     addressing: "private",
-    carrier: "follow",
+    carrier: "up",
     ipv4: true,
     configure: true,
     dhcp: { ipv4: true, ipv6: true },
@@ -109,6 +109,7 @@ test("every key sets what it says, in canonical form", () => {
     logLevel: "debug",
   });
   expect(network({ mtu: 0 }).mtu).toBe(0);
+  expect(network({ carrier: "follow" }).carrier).toBe("follow");
   expect(network({ ipv4: false, dhcp: true })).toMatchObject({
     ipv4: false,
     ipv6: true,
@@ -158,6 +159,10 @@ test.each([
   [{ dnsForward: [1] }, '/dnsForward must be "none" or a list of addresses'],
   [{ dnsHost: ["resolver"] }, "/dnsHost/0 is resolver: not the address of a host"],
   [{ flows: 15 }, "/flows must be >= 16"],
+  [{ follow: "yes" }, "/follow must be boolean"],
+  [{ addressing: "nat" }, "/addressing must be equal to one of the allowed values: mirror, private"],
+  [{ carrier: "down" }, "/carrier must be equal to one of the allowed values: up, follow"],
+  [{ carrier: "follow", follow: false }, '/carrier must not be "follow" when /follow is false'],
   [
     { logLevel: "loud" },
     "/logLevel must be equal to one of the allowed values: error, warn, info, debug, trace",
