@@ -1,6 +1,7 @@
 /** Private addressing: addresses that only the container has, with translation, whatever network the host has. */
 import { expect, test } from "@jest/globals";
 import { canonical, inUrl } from "../support/crossings.ts";
+import { cniScript, documents } from "../support/cni.ts";
 import { FAMILIES } from "../support/families.ts";
 import { expectNothingLeft, withNamespaces, type Network } from "../support/network.ts";
 import { startDnsmasq, startLittleServers, startNginx } from "../support/servers.ts";
@@ -121,11 +122,17 @@ test.each(FAMILIES)(
 
 test("addresses are chosen once: a host that takes them later changes nothing, and a second container takes others", async () => {
   await withNamespaces(stage(), {}, async (net) => {
-    await net.startContainer(OPTIONS);
+    await net.startContainer([...OPTIONS, ...ALIASES]);
+    await net.outside.start(`socat TCP4-LISTEN:4001,fork,reuseaddr SYSTEM:'echo $SOCAT_SOCKADDR'`, {
+      port: 4001,
+    });
     await net.outside.run(`
-      ip link set eth0 mtu 1400
+      ip address delete 198.51.100.2/24 dev eth0
+      ip address add 198.51.100.22/24 dev eth0
+      ip route add default via 198.51.100.1
       ip address add 10.198.117.9/24 dev eth0
-      ip -6 address add fd62:7563:6174:1::9/64 dev eth0 nodad`);
+      ip -6 address add fd62:7563:6174:1::9/64 dev eth0 nodad
+      ip link set eth0 mtu 1400`);
     const deadline = Date.now() + DEADLINE_MS;
     // The MTU follows, so the host's change has been seen.
     while (!(await net.container.run("ip link show dev eth0")).includes("mtu 1400")) {
@@ -133,6 +140,9 @@ test("addresses are chosen once: a host that takes them later changes nothing, a
       await sleep(50);
     }
     expect(await configured(net)).toBe(CONFIGURED);
+    // The host's name inside means whatever its address is.
+    const host = await net.container.run(`socat -t 3 - TCP4:${ALIAS["4"]}:4001 < /dev/null`);
+    expect(host).toBe("198.51.100.22\n");
     const second = await net.user.run(
       `${net.stage.bucatini} run --addressing private -- ip -o address show dev eth0`,
     );
@@ -160,4 +170,31 @@ test("a host that gets its network later, of one family after the other", async 
     expect(await configured(net)).toBe(CONFIGURED);
     await net.stopContainer();
   });
+}, 60_000);
+
+test("a CNI network has private addresses, unless an IPAM plugin says others", async () => {
+  const config = {
+    type: "bucatini",
+    cniVersion: "1.1.0",
+    name: "net",
+    addressing: "private",
+    mapGateway: true,
+  };
+  const ipam = { type: "static", addresses: [{ address: "198.51.100.99/24", gateway: "198.51.100.98" }] };
+  const output = await cniScript(
+    stage(),
+    `container
+    for C in '${JSON.stringify(config)}' '${JSON.stringify({ ...config, cniVersion: "1.0.0", ipam })}'; do
+      cni ADD CNI_PATH=/usr/lib/cni
+      cni DEL CNI_PATH=/usr/lib/cni
+    done
+    kill $T`,
+  );
+  const [own, given] = documents(output).map(({ ips, routes }) => ({ ips, routes }));
+  expect(own.ips.map(({ address }: { address: string }) => address)).toEqual(ADDRESSES.split(" "));
+  expect(own.routes.map(({ gw }: { gw: string }) => gw)).toEqual(
+    FAMILIES.map(({ digit }) => INSIDE[digit].gateway),
+  );
+  expect(given.ips).toMatchObject([{ address: "198.51.100.99/24", gateway: "198.51.100.98" }]);
+  expect(given.routes).toMatchObject([{ dst: "0.0.0.0/0", gw: "198.51.100.98" }]);
 }, 60_000);
