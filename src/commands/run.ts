@@ -10,6 +10,7 @@ import { launchEngine } from "../runtime/attach-engine.ts";
 import { Cleanup } from "../runtime/cleanup.ts";
 import { createContainer } from "../runtime/container.ts";
 import { waitForEnd } from "../runtime/control-client.ts";
+import { OwnResolvConf } from "../runtime/own-resolv-conf.ts";
 import { writeResolvConf } from "../runtime/resolv-conf.ts";
 import { handedInSockets } from "../runtime/handed-in.ts";
 import { claimAfterLeaving } from "../runtime/leaving-engines.ts";
@@ -43,9 +44,16 @@ export async function run(asked: RunRequest, ready = (): void => {}): Promise<nu
     const resolvers = asked.ownResolvConf ? forwardingResolvers(network) : givenResolvers(network);
     const resolvConf =
       asked.ownResolvConf && resolvers.length > 0 ? join(engine.directory, "resolv.conf") : "";
-    if (resolvConf !== "") await writeResolvConf(resolvConf, listedResolvers(network));
+    const nameservers = listedResolvers(network);
+    if (resolvConf !== "") await writeResolvConf(resolvConf, nameservers);
     const container = await createContainer({ command, resolvConf, hostname, namespaces });
     cleanup.add("end the namespaces", () => container.kill());
+    if (resolvConf !== "") {
+      const { pid } = container;
+      const { user } = namespaces;
+      const own = new OwnResolvConf({ path: resolvConf, nameservers, pid, user, follow: network.follow });
+      cleanup.add("leave resolv.conf alone", () => own.close());
+    }
     const netns = openProcessTarget(container.pid);
     const running: FoundEngine = {
       ...engine,

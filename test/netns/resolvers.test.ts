@@ -140,3 +140,24 @@ test("no resolver is said at once; one that comes, by whichever way, is asked", 
     await becomes(net, "192.0.2.8");
   });
 }, 60_000);
+
+test("the container keeps its own resolv.conf, with the search list of the host as it is", async () => {
+  await withNetwork(stage(), { ownEtc: true }, async (net) => {
+    const own = await net.container.run("cat /etc/resolv.conf");
+    expect(own).toContain("nameserver 169.254.1.1\n");
+    const changes = [
+      "text > /etc/new && mv /etc/new /etc/resolv.conf",
+      "rm /etc/resolv.conf && text > /etc/resolv.conf",
+      "mkdir /run/resolve && text > /run/resolve/stub && ln -sf /run/resolve/stub /etc/resolv.conf",
+      "text > /run/resolve/new && mv /run/resolve/new /run/resolve/stub",
+      "text > /etc/resolv.conf",
+    ];
+    for (const [i, change] of changes.entries()) {
+      await net.outside.run(`text() { printf 'nameserver 127.0.0.53\\nsearch ${i}.example\\n'; }; ${change}`);
+      await net.container.run(
+        `until [ "$(grep -e ^n -e ^s /etc/resolv.conf | tr '\\n' ' ')" = 'nameserver 169.254.1.1 search ${i}.example ' ]
+        do sleep 0.05; done`,
+      );
+    }
+  });
+}, 60_000);
