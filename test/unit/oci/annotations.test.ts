@@ -31,13 +31,12 @@ test("all options of addressing are understood", () => {
     "org.bucatini.netmask": "255.255.0.0",
     "org.bucatini.addressing": "private",
     "org.bucatini.carrier": "follow",
-    "org.bucatini.follow": "false",
   });
   expect(runtimeRequest(parseArguments(args, HOOK_OPTIONS), "c1-0", { pid: 4711 }).network).toMatchObject({
     addresses: ["10.0.0.2/24", "10.0.0.3/16"],
     addressing: "private",
     carrier: "follow",
-    follow: false,
+    follow: true,
   });
 });
 

@@ -35,6 +35,7 @@ test("on a point-to-point link the own address counts, not the peer's, and the p
     scope: Scope.Universe,
     flags: 0x80,
     metric: 0,
+    protocol: 0,
   });
 });
 
