@@ -1,7 +1,7 @@
 /** The host's resolvers: which of them is asked, and what happens when they change, fail or are not there. */
 import { expect, test } from "@jest/globals";
 import { FAMILIES } from "../support/families.ts";
-import { withNetwork, type Network } from "../support/network.ts";
+import { withNamespaces, withNetwork, type Network } from "../support/network.ts";
 import { startDnsmasq } from "../support/servers.ts";
 import { useStage } from "../support/stage.ts";
 
@@ -159,5 +159,20 @@ test("the container keeps its own resolv.conf, with the search list of the host 
         do sleep 0.05; done`,
       );
     }
+  });
+}, 60_000);
+
+test("where no more may be watched, resolv.conf is read every few seconds, and the log says so", async () => {
+  const options = { options: RESOLVER, ownEtc: true, resolvConf: naming(TWO[0]) };
+  await withNamespaces(stage(), options, async (net) => {
+    await addTwo(net);
+    await startDnsmasq(net.peer, [TWO[1]]);
+    await net.outside.run("echo 0 > /proc/sys/user/max_inotify_instances");
+    await net.startContainer();
+    await net.outside.run(`echo 'nameserver ${TWO[1]}' > /etc/new && mv /etc/new /etc/resolv.conf`);
+    await becomes(net, "192.0.2.7");
+    expect(await net.user.run("cat $XDG_RUNTIME_DIR/bucatini/*/engine.log")).toContain(
+      "it is read every 5 seconds",
+    );
   });
 }, 60_000);
