@@ -248,6 +248,8 @@ export interface EngineFds {
   hostNetlink: number;
   /** rtnetlink of the container. */
   containerNetlink: number;
+  /** Where changes of the container's network are asked for instead; -1 where `containerNetlink` is good for them. */
+  guard: number;
   /** The container's network namespace (/proc/PID/ns/net). */
   netns: number;
   /** The engine writes one line to it: "ready", or an error as JSON. */

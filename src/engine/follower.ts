@@ -51,6 +51,7 @@ export class Follower {
   readonly #inside: Inside;
   readonly #log: Log;
   readonly #hostNetlink: Netlink;
+  readonly #containerNetlink: Netlink;
   readonly #timer = openTimer();
   /** What tells of changes, by FollowEvent. */
   readonly #monitors = new Map<number, Monitor>();
@@ -72,6 +73,7 @@ export class Follower {
     this.#inside = inside;
     this.#log = log;
     this.#hostNetlink = new Netlink(options.fds.hostNetlink);
+    this.#containerNetlink = new Netlink(options.fds.containerNetlink, options.fds.guard);
     this.#resolvConf = new ResolvConfWatch(log);
     check(engine.epoll.add(this.#timer, EPOLLIN, EventKind.Follow, FollowEvent.Timer), "epoll_ctl", "timer");
   }
@@ -114,9 +116,9 @@ export class Follower {
   }
 
   #newReconciler(): Reconciler {
-    const { fds, interface: link } = this.#options;
+    const { interface: link } = this.#options;
     return new Reconciler({
-      netlink: new Netlink(fds.containerNetlink),
+      netlink: this.#containerNetlink,
       interfaceIndex: link.index,
       linkLocal: link.linkLocal,
       isInUse: (address) => this.#isInUse(address),
@@ -181,7 +183,10 @@ export class Follower {
     const template = chooseTemplate(readHostNetwork(this.#hostNetlink), asked.network);
     const connection = connectionOf(template, this.#resolvConf.current, asked);
     const text = JSON.stringify(connection);
-    if (text === this.#last && !this.#isContainerStale) return;
+    if (text === this.#last && !this.#isContainerStale) {
+      this.#engine.stack.hostChanged();
+      return;
+    }
     const isNews = text !== this.#last;
     this.#last = text;
     this.#isContainerStale = false;
@@ -218,7 +223,7 @@ export class Follower {
       asked.network.interfaceName !== undefined || !(plan.localMode.ipv4 && plan.localMode.ipv6);
     if (name === undefined || name === link.name || isNamed || this.#reconciler === undefined) return;
     try {
-      changeLink(new Netlink(this.#options.fds.containerNetlink), link.index, { name });
+      changeLink(this.#containerNetlink, link.index, { name });
       link.name = name;
     } catch (cause) {
       if (!(cause instanceof SysError)) throw cause;

@@ -53,7 +53,7 @@ const OPTION_AT = SOCKADDR_AT + 20;
 /** Dumps of a table that keeps changing; the last one is taken as it is. */
 const DUMP_ATTEMPTS = 10;
 const NLMSGERR_ATTR_MSG = 1;
-/** A guard answers in less than a millisecond, once it has started. */
+/** A guard answers in less than a millisecond, and starts in less than a hundred. */
 const GUARD_TIMEOUT_MS = 2_000;
 
 /** Used within one call only, by all sockets. */
@@ -63,13 +63,21 @@ export const asked: DataView = memory.view;
 
 export class Netlink {
   readonly fd: number;
+  /** Where changes are asked for. */
+  readonly #changes: number;
+  #isGuardAwake: boolean;
   #sequence = 0;
   /** Whether the table changed under the last exchange. */
   #interrupted = false;
 
-  /** Takes over a descriptor, whichever network namespace it was made in. */
-  constructor(fd: number) {
+  /**
+   * Takes over a descriptor, whichever network namespace it was made in.
+   * @param guard the socket of a guard (runtime/guard.ts), which is to make changes; -1 for none
+   */
+  constructor(fd: number, guard = -1) {
     this.fd = fd;
+    this.#changes = guard < 0 ? fd : guard;
+    this.#isGuardAwake = guard < 0;
     // Linux before 4.20 and 4.12 lacks these; filters are then applied here, and errors have no text.
     this.#setOption(NETLINK_GET_STRICT_CHK, 1);
     this.#setOption(NETLINK_EXT_ACK, 1);
@@ -93,9 +101,10 @@ export class Netlink {
     check(this.#setOption(NETLINK_ADD_MEMBERSHIP, group), "setsockopt", `netlink group ${group}`);
   }
 
-  /** Sends one request and gives the answers that precede its acknowledgement. Throws SysError. */
+  /** Asks for a change, and gives the answers that precede the acknowledgement. Throws SysError. */
   request(type: number, flags: number, body: Uint8Array): NetlinkMessage[] {
-    return this.#exchange(type, flags | NetlinkFlag.Request | NetlinkFlag.Ack, body);
+    this.#wakeGuard();
+    return this.#exchange(this.#changes, type, flags | NetlinkFlag.Request | NetlinkFlag.Ack, body);
   }
 
   /**
@@ -121,7 +130,7 @@ export class Netlink {
   /** A whole table, asked again while it changes under the dump. Throws SysError. */
   dump(type: number, body: Uint8Array): NetlinkMessage[] {
     for (let attempt = 1; ; attempt++) {
-      const messages = this.#exchange(type, NetlinkFlag.Request | NetlinkFlag.Dump, body);
+      const messages = this.#exchange(this.fd, type, NetlinkFlag.Request | NetlinkFlag.Dump, body);
       if (!this.#interrupted || attempt === DUMP_ATTEMPTS) return messages;
     }
   }
@@ -160,14 +169,22 @@ export class Netlink {
     check(close(this.fd), "close", "netlink");
   }
 
-  #exchange(type: number, flags: number, body: Uint8Array): NetlinkMessage[] {
+  /** Up to then it is a shell that waits for a line. */
+  #wakeGuard(): void {
+    if (this.#isGuardAwake) return;
+    memory.view.setUint8(0, "\n".charCodeAt(0));
+    check(send(this.#changes, 1), "sendto", "guard");
+    this.#isGuardAwake = true;
+  }
+
+  #exchange(fd: number, type: number, flags: number, body: Uint8Array): NetlinkMessage[] {
     this.#sequence = (this.#sequence + 1) >>> 0;
     const sequence = this.#sequence;
-    this.#send(encodeNetlinkMessage({ type, flags, sequence, port: 0, body }));
+    sendMessage(fd, encodeNetlinkMessage({ type, flags, sequence, port: 0, body }));
     const answers: NetlinkMessage[] = [];
     this.#interrupted = false;
     for (;;) {
-      const length = check(this.#receiveAnswer(), "recvfrom", "netlink");
+      const length = check(receiveAnswer(fd), "recvfrom", "netlink");
       for (const message of received(length)) {
         // Whatever is left of an exchange that failed half-way is not for us.
         if (message.sequence !== sequence) continue;
@@ -179,20 +196,6 @@ export class Netlink {
         answers.push(message);
       }
     }
-  }
-
-  /** As `receive` does. */
-  #receiveAnswer(): number {
-    let length = receive(this.fd);
-    if (length === -EAGAIN && isReadable(this.fd, GUARD_TIMEOUT_MS)) length = receive(this.fd);
-    // Nobody is at the other end of a guard's socket.
-    return length === 0 ? -EPIPE : length;
-  }
-
-  #send(bytes: Uint8Array): void {
-    if (bytes.length > BUFFER_LENGTH) throw new RangeError(`netlink request of ${bytes.length} bytes`);
-    memory.bytes.set(bytes);
-    check(send(this.fd, bytes.length), "sendto", "netlink");
   }
 
   #setOption(name: number, value: number): number {
@@ -221,6 +224,20 @@ function send(fd: number, length: number): number {
   let sent = -EINTR;
   while (sent === -EINTR) sent = sendto(fd, memory.address, length, 0, 0, 0);
   return sent;
+}
+
+function sendMessage(fd: number, bytes: Uint8Array): void {
+  if (bytes.length > BUFFER_LENGTH) throw new RangeError(`netlink request of ${bytes.length} bytes`);
+  memory.bytes.set(bytes);
+  check(send(fd, bytes.length), "sendto", "netlink");
+}
+
+/** As `receive` does. */
+function receiveAnswer(fd: number): number {
+  let length = receive(fd);
+  if (length === -EAGAIN && isReadable(fd, GUARD_TIMEOUT_MS)) length = receive(fd);
+  // Nobody is at the other end of a guard's socket.
+  return length === 0 ? -EPIPE : length;
 }
 
 /** One datagram into `memory`: its length, which may exceed the buffer, or a negative errno. */

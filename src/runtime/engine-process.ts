@@ -16,7 +16,6 @@ import {
   passOn,
   SIGNAL_CAPABILITIES,
 } from "../kernel/caps.ts";
-import { hasPowerOverOwnNetwork } from "../kernel/namespace.ts";
 import { startGuard } from "./guard.ts";
 import { handOn } from "./handed-in.ts";
 import { installedFile } from "./installation.ts";
@@ -32,9 +31,10 @@ const FDS = {
   log: 9,
   capture: 10,
   statistics: 11,
+  guard: 12,
 };
 const OPTIONS_FD = 3;
-const FIRST_LISTENER_FD = 12;
+const FIRST_LISTENER_FD = 13;
 
 /** Engines keep little garbage; small young generations and one helper thread keep their memory low. */
 const NODE_OPTIONS = ["--max-semi-space-size=1", "--v8-pool-size=1", "--stack-trace-limit=30"];
@@ -56,7 +56,9 @@ export const READY_TIMEOUT_MS = 15_000;
 const LOG_TAIL_BYTES = 1000;
 
 /** Open descriptors of this process that the engine gets; -1 for one that there is none of. */
-export interface EngineResources extends Omit<EngineFds, "ready"> {
+export interface EngineResources extends Omit<EngineFds, "ready" | "guard"> {
+  /** Another rtnetlink of the container for a guard; -1 where the engine may have the power itself. */
+  guardNetlink: number;
   /** What Node.js itself prints when it gives up. */
   errors: number;
 }
@@ -77,9 +79,9 @@ export async function startEngine<Recorded>(
 ): Promise<Recorded> {
   // Everything else that takes privilege is done. The engine inherits this and cannot regain more.
   const { runAs, stateDirectory } = options;
-  const containerNetlink = divideCapabilities(options, resources.containerNetlink);
+  const guard = divideCapabilities(options, resources.guardNetlink);
   const reapers = runAs === undefined ? [] : [new Reaper()];
-  const { hostNetlink, netns, log, listeners } = resources;
+  const { hostNetlink, containerNetlink, netns, log, listeners } = resources;
   const own = ["ignore", "ignore", resources.errors, "pipe"] as const;
   const inside = [orNothing(resources.tap), hostNetlink, containerNetlink, netns] as const;
   const outputs = [log, orNothing(resources.capture), orNothing(resources.statistics)] as const;
@@ -89,13 +91,21 @@ export async function startEngine<Recorded>(
     cwd: "/",
     env: ENVIRONMENT,
     detached: !foreground,
-    stdio: [...own, ...inside, "pipe", ...outputs, ...given, ...reapers.map(({ fd }) => fd)],
+    stdio: [
+      ...own,
+      ...inside,
+      "pipe",
+      ...outputs,
+      orNothing(guard),
+      ...given,
+      ...reapers.map(({ fd }) => fd),
+    ],
   });
   const kill = (): void => void child.kill("SIGKILL");
   // An engine that nobody waits for any more would open its ports first, and then see that.
   process.once("exit", kill);
   try {
-    const fds = { ...descriptors(resources), listeners: handedOn.listeners };
+    const fds = { ...descriptors({ ...resources, guard }), listeners: handedOn.listeners };
     const document: EngineOptions = { ...options, watch: handedOn.watch, fds };
     const input = childPipe(child, OPTIONS_FD);
     const output = childPipe(child, FDS.ready);
@@ -117,15 +127,14 @@ export async function startEngine<Recorded>(
     throw error;
   } finally {
     process.off("exit", kill);
-    if (containerNetlink !== resources.containerNetlink) closeSync(containerNetlink);
+    if (guard >= 0) closeSync(guard);
     for (const reaper of reapers) reaper.close();
   }
 }
 
 /**
- * Leaves this process what engine and guard take, and has the engine started next get its own part. Gives what the
- * engine is to change the container's network with: `netlink` itself, or the socket of a guard where the power to do so
- * would count on the host as well.
+ * Leaves this process what engine and guard take, and has the engine that is started next get its own part. Gives the
+ * engine's end of a guard's socket, to be closed by the caller; -1 without a guard.
  */
 function divideCapabilities(
   { runAs, asked, interface: { index } }: Pick<EngineOptions, "runAs" | "asked" | "interface">,
@@ -135,7 +144,7 @@ function divideCapabilities(
   const configuration = changesContainer(asked) ? CONFIGURATION_CAPABILITIES : [];
   limitCapabilities([...capabilities, ...configuration], SIGNAL_CAPABILITIES);
   forbidNewPrivileges();
-  if (configuration.length === 0 || !hasPowerOverOwnNetwork()) return netlink;
+  if (netlink < 0) return -1;
   passOn(configuration);
   const guard = startGuard(netlink, index);
   passOn(capabilities);
@@ -145,11 +154,17 @@ function divideCapabilities(
 const orNothing = (fd: number): number | "ignore" => (fd < 0 ? "ignore" : fd);
 
 /** Descriptors as the engine sees them. */
-const descriptors = ({ tap, capture, statistics }: EngineResources): Omit<EngineFds, "listeners"> => ({
+const descriptors = ({
+  tap,
+  capture,
+  statistics,
+  guard,
+}: EngineResources & Pick<EngineFds, "guard">): Omit<EngineFds, "listeners"> => ({
   ...FDS,
   tap: tap < 0 ? tap : FDS.tap,
   capture: capture < 0 ? capture : FDS.capture,
   statistics: statistics < 0 ? statistics : FDS.statistics,
+  guard: guard < 0 ? guard : FDS.guard,
 });
 
 /** Resolves when the engine has written "ready"; rejects with its error, its end, or after a time. */

@@ -20,9 +20,11 @@ const receive = (fd: number): Buffer => buffer.subarray(0, readSync(fd, buffer))
 
 function serve(interfaceIndex: number): void {
   for (;;) {
-    const verdict = judge(receive(ENGINE), interfaceIndex);
-    // Either the end, or nonsense.
-    if (verdict === undefined) return;
+    const datagram = receive(ENGINE);
+    if (datagram.length === 0) return;
+    const verdict = judge(datagram, interfaceIndex);
+    // Nonsense, or a line for the shell that was here before.
+    if (verdict === undefined) continue;
     if ("refusal" in verdict) {
       writeSync(ENGINE, verdict.refusal);
       continue;
@@ -36,4 +38,5 @@ function serve(interfaceIndex: number): void {
   }
 }
 
+process.title = "bucatini-guard";
 serve(Number(process.argv[2]));

@@ -6,7 +6,12 @@
 import { closeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { AppError } from "../base/errors.ts";
-import { type Connection, connectionOf, type ConnectionOptions } from "../config/connection.ts";
+import {
+  changesContainer,
+  type Connection,
+  connectionOf,
+  type ConnectionOptions,
+} from "../config/connection.ts";
 import { chooseTemplate } from "../config/host-template.ts";
 import { mtuInForce, type NetworkPlan } from "../config/network-plan.ts";
 import {
@@ -22,7 +27,7 @@ import { type ConfiguredNetns, configureNetns } from "../follow/configure-netns.
 import { readHostNetwork } from "../follow/host-network.ts";
 import { readResolvConf } from "../follow/resolv-conf.ts";
 import { Netlink } from "../kernel/netlink.ts";
-import { openTapIn, type Netns } from "../kernel/namespace.ts";
+import { hasPowerOverOwnNetwork, openTapIn, type Netns } from "../kernel/namespace.ts";
 import { openRouteSocketIn } from "../kernel/route-socket.ts";
 import { ALL_TABLES, dumpRoutes } from "../kernel/rtnetlink.ts";
 import { setCarrier } from "../kernel/tap.ts";
@@ -96,10 +101,15 @@ export async function launch(request: LaunchRequest, netns: Netns, stderr = 2): 
     plan.ipv6.enabled &&= configured.ipv6;
     checkFamilies(plan, `its kernel takes none (${configured.warnings.join("; ")})`);
     const options = engineOptions({ ...request, ...asked }, connection, configured);
+    // An engine must not have power that counts on the host as well.
+    const isGuarded = changesContainer(asked) && hasPowerOverOwnNetwork();
     const resources = {
       tap: tap?.fd ?? -1,
       hostNetlink: hostNetlink.fd,
       containerNetlink: containerNetlink.fd,
+      guardNetlink: isGuarded
+        ? closeLater("the guard's netlink socket", (await openRouteSocketIn(netns)).fd)
+        : -1,
       netns: netns.fd,
       ...outputs,
       listeners: request.listeners,

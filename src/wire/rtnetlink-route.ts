@@ -39,10 +39,6 @@ export function routeDumpBody(table: number): Uint8Array {
   return encodeBody(new Uint8Array(HEADER_LENGTH), [[RTA_TABLE, table]]);
 }
 
-/** The table that `routeDumpBody` was given; 0 in any other body. */
-export const routeDumpTable = (body: Uint8Array): number =>
-  attributeNumber(decodeAttributes(body, HEADER_LENGTH), RTA_TABLE) ?? 0;
-
 /** A route to add or to delete. */
 export function encodeRoute(route: Route): Uint8Array {
   const single = route.nexthops.length === 1 ? route.nexthops[0] : undefined;

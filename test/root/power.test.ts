@@ -28,6 +28,7 @@ const HOST = [
   "hostAddressOnOwnSocket",
   "hostLink",
   "newHostLink",
+  "newHostLinkByName",
   "newHostLinkOnOwnSocket",
   "nameForHost",
   "ioctl",
@@ -47,6 +48,7 @@ interface Case {
   enter: string;
   /** The same for the container's network namespace. */
   inside: string;
+  isGuarded: boolean;
   /** Who asks for the engine's state. */
   owner?: Space;
 }
@@ -54,12 +56,12 @@ interface Case {
 /** What the program says in the place of the engine. */
 async function takeOver(
   net: Network,
-  { enter, inside, owner = net.outside }: Case,
+  { enter, inside, isGuarded, owner = net.outside }: Case,
 ): Promise<Record<string, unknown>> {
   const engine = await owner.run(`${net.stage.bucatini} status | sed -n 's/^pid: //p'`);
   const text = await net.outside.run(`set -e
     index=$(${inside} ip -o link show eth0 | cut -d : -f 1)
-    ${enter} node ${net.stage.dir}/take-over.cjs ${engine.trim()} $index`);
+    ${enter} node ${net.stage.dir}/take-over.cjs ${engine.trim()} $index ${isGuarded ? "guarded" : ""}`);
   return JSON.parse(text);
 }
 
@@ -93,6 +95,7 @@ test.each([
       const did = await takeOver(net, {
         enter: "",
         inside: "ip netns exec web",
+        isGuarded: follows,
       });
       // Root owns the files of sysctl(8).
       const sysctl = options.includes("root") ? "ok" : "EACCES";
@@ -113,7 +116,7 @@ test(
       const cni = (verb: string): string => `echo '{"cniVersion":"1.0.0","name":"net","type":"bucatini"}' |
       CNI_COMMAND=${verb} CNI_CONTAINERID=c1 CNI_NETNS=/run/netns/web CNI_IFNAME=eth0 ${dir}/dist/cni/bucatini`;
       await net.outside.run(`ip netns add web; ${cni("ADD")}`);
-      const way = { enter: "", inside: "ip netns exec web" };
+      const way = { enter: "", inside: "ip netns exec web", isGuarded: true };
       expect(await takeOver(net, way)).toEqual({ capabilities: [NET_BIND_SERVICE], ...FOLLOWS });
       await net.outside.run(`${cni("DEL")}; ip netns del web`);
       await expectNothingLeft(net);
@@ -141,6 +144,7 @@ test(
       const did = await takeOver(net, {
         enter: `nsenter -U -t ${pid}`,
         inside: `nsenter -n -t ${pid}`,
+        isGuarded: false,
         owner: net.user,
       });
       // What it says of its container, nobody stands between.
@@ -169,6 +173,7 @@ test(
       const did = await takeOver(net, {
         enter,
         inside: `nsenter -n -t ${container}`,
+        isGuarded: true,
         owner: net.user,
       });
       // Some kernels let the root of the user namespace write to the files of sysctl(8) there.

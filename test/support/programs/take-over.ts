@@ -1,7 +1,8 @@
 /**
  * Plays an engine that was taken over: takes the netlink sockets of engine argv[2], becomes who its main thread is, with
  * the same capabilities and the same system calls, and prints, as JSON, how attempts on the container's interface (index
- * argv[3]) and on the host's network end. It has to be started in the engine's user and network namespace.
+ * argv[3]) and on the host's network end. argv[4] is "guarded" where there is a guard. It has to be started in the
+ * engine's user and network namespace.
  */
 import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 import * as c from "../../../src/ffi/constants.ts";
@@ -26,6 +27,7 @@ import { address, route } from "../host-network.ts";
 /** Where an engine has them; see runtime/engine-process.ts. */
 const HOST_NETLINK = 5;
 const CONTAINER_NETLINK = 6;
+const GUARD = 12;
 /* linux/if_link.h, linux/net_namespace.h, linux/sockios.h, linux/netfilter_ipv4/ip_tables.h */
 const IFLA_IFNAME = 3;
 const IFLA_LINKINFO = 18;
@@ -88,9 +90,19 @@ function interfaceRequest(name: string, value: number): number {
 const openSocket = (domain: number, type: number, protocol = 0): number =>
   check(socket(domain, type, protocol), "socket");
 
-function attempts(hostFd: number, containerFd: number, index: number): Record<string, () => number | void> {
+interface Taken {
+  hostFd: number;
+  containerFd: number;
+  /** -1 for none. */
+  guardFd: number;
+}
+
+function attempts(
+  { hostFd, containerFd, guardFd }: Taken,
+  index: number,
+): Record<string, () => number | void> {
   const host = new Netlink(hostFd);
-  const container = new Netlink(containerFd);
+  const container = new Netlink(containerFd, guardFd);
   const own = Netlink.open();
   const inside = route(index, "203.0.113.128/25");
   const datagram = openSocket(c.AF_INET, c.SOCK_DGRAM);
@@ -104,6 +116,7 @@ function attempts(hostFd: number, containerFd: number, index: number): Record<st
     hostAddressOnOwnSocket: () => addAddress(own, HOST_ADDRESS),
     hostLink: () => changeLink(own, LOOPBACK, { mtu: 1_400 }),
     newHostLink: () => void container.request(RtnetlinkType.NewLink, ADD, encodeLink("bridge")),
+    newHostLinkByName: () => askByName(containerFd, RtnetlinkType.NewLink, encodeLink("bridge")),
     newHostLinkOnOwnSocket: () => void own.request(RtnetlinkType.NewLink, ADD, encodeLink("bridge")),
     nameForHost: () =>
       void container.request(
@@ -132,6 +145,7 @@ function main(): void {
   const pidfd = openProcess(engine);
   const hostFd = takeDescriptor(pidfd, HOST_NETLINK);
   const containerFd = takeDescriptor(pidfd, CONTAINER_NETLINK);
+  const guardFd = process.argv[4] === "guarded" ? takeDescriptor(pidfd, GUARD) : -1;
   const [uid, gid] = [Number(number(status, "Uid")), Number(number(status, "Gid"))];
   const permitted = BigInt(`0x${number(status, "CapPrm")}`);
   const capabilities = Array.from({ length: 64 }, (_, i) => i).filter((i) => (permitted >> BigInt(i)) & 1n);
@@ -145,7 +159,7 @@ function main(): void {
   forbidNewPrivileges();
   limitSystemCalls();
   check(prctl(c.PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl PR_SET_DUMPABLE");
-  const tried = Object.entries(attempts(hostFd, containerFd, Number(process.argv[3]))).map(
+  const tried = Object.entries(attempts({ hostFd, containerFd, guardFd }, Number(process.argv[3]))).map(
     ([name, attempt]) => [name, outcome(attempt)],
   );
   process.stdout.write(`${JSON.stringify({ capabilities, ...Object.fromEntries(tried) })}\n`);
