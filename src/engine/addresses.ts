@@ -1,7 +1,6 @@
 /** Link and rules of forwarding, as the protocols know them, from options that are text. */
 import { IP_WORDS, isIpv4, parseIp, parseMac } from "../base/address.ts";
 import { MAIN_TABLE, type Route, RouteType } from "../base/network.ts";
-import type { FamilyPlan } from "../config/network-plan.ts";
 import type { EngineOptions } from "../config/options.ts";
 import { TUN_F_USO4 } from "../ffi/constants.ts";
 import type { Address, AddressRules, FamilyRules } from "../forward/address-rules.ts";
@@ -18,8 +17,8 @@ export function buildLink(options: EngineOptions, offloads: number): Link {
     ourMac: parseMac(plan.ourMac) ?? BROADCAST_MAC,
     // Until the container has spoken, every station on the link is meant.
     guestMac: parseMac(plan.mac ?? "") ?? BROADCAST_MAC.slice(),
-    v4: buildLink4(plan.ipv4, options.dhcp.ipv4),
-    v6: buildFamily(plan.ipv6, options.dhcp.ipv6),
+    v4: buildLink4(options),
+    v6: buildFamily(options, 6),
     offload: offloads !== 0,
     udpOffload: (offloads & TUN_F_USO4) !== 0,
     routerAdvertisements: options.routerAdvertisements,
@@ -27,10 +26,10 @@ export function buildLink(options: EngineOptions, offloads: number): Link {
   };
 }
 
-const buildLink4 = (plan: FamilyPlan, dhcp: boolean): Link4 => ({
-  ...buildFamily(plan, dhcp),
-  prefixLengths: plan.addresses.map(({ prefixLength }) => prefixLength),
-  routes: routesToTell(plan.routes),
+const buildLink4 = (options: EngineOptions): Link4 => ({
+  ...buildFamily(options, 4),
+  prefixLengths: options.plan.ipv4.addresses.map(({ prefixLength }) => prefixLength),
+  routes: routesToTell(options.plan.ipv4.routes),
 });
 
 /** Routes of the main table as a program can be told them: to each destination one, with its first next hop. */
@@ -50,12 +49,15 @@ function routesToTell(routes: readonly Route[]): Route4[] {
   return [...told.values()];
 }
 
-function buildFamily(plan: FamilyPlan, dhcp: boolean): FamilyLink {
+function buildFamily({ plan, dhcp, asked }: EngineOptions, version: 4 | 6): FamilyLink {
+  const family = plan[`ipv${version}`];
   return {
-    enabled: plan.enabled,
-    ours: parseIp(plan.ours) ?? new Uint32Array(IP_WORDS),
-    assigned: addresses(plan.addresses.map((planned) => planned.address)),
-    dhcp,
+    enabled: family.enabled,
+    ours: parseIp(family.ours) ?? new Uint32Array(IP_WORDS),
+    assigned: addresses(family.addresses.map((planned) => planned.address)),
+    dhcp: dhcp[`ipv${version}`],
+    // On a link of its own, nobody is what the host has on its link.
+    neighbourhood: asked.network.addressing === "private" ? 0 : family.hostInterfaceIndex,
   };
 }
 

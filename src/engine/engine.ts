@@ -7,6 +7,7 @@ import { TimerWheel } from "../flow/timers.ts";
 import { Listeners } from "../forward/listeners.ts";
 import type { PortPolicy } from "../forward/port-rule.ts";
 import { Epoll } from "../kernel/epoll.ts";
+import { Netlink } from "../kernel/netlink.ts";
 import { descriptorLimit } from "../kernel/process.ts";
 import { randomWords } from "../ffi/memory.ts";
 import type { Log } from "../log/logger.ts";
@@ -64,6 +65,7 @@ export function buildEngine(options: EngineOptions, { log, offloads, inside, pau
     fdLimit: socketLimit(),
     inside,
     insideScope: options.interface.index,
+    netlink: options.fds.tap < 0 ? undefined : Netlink.open(),
     capture: capture < 0 ? undefined : new Capture(capture, counters),
   });
   host.nowMs = performance.now();

@@ -21,6 +21,8 @@ import { Pif } from "../flow/state.ts";
 import type { Epoll } from "../kernel/epoll.ts";
 import { ErrorQueue } from "../kernel/error-queue.ts";
 import { Messages } from "../kernel/messages.ts";
+import { findMac, findNexthop } from "../kernel/neighbours.ts";
+import type { Netlink } from "../kernel/netlink.ts";
 import { Peek } from "../kernel/peek.ts";
 import { Pipes } from "../kernel/pipes.ts";
 import { belowLimit } from "../kernel/process.ts";
@@ -50,6 +52,8 @@ export interface HostOptions {
   fdLimit?: number;
   /** Sockets in the container's network namespace; without it there are none. */
   inside?: Inside | undefined;
+  /** rtnetlink of the host, for questions; without it nobody outside has a MAC address. */
+  netlink?: Netlink | undefined;
   /** Gets every frame of the TAP. */
   capture?: Capture | undefined;
 }
@@ -76,6 +80,7 @@ export class KernelHost implements Host {
   readonly peekOffset4: boolean;
   readonly peekOffset6: boolean;
   readonly #tapFd: number;
+  readonly #netlink: Netlink | undefined;
   readonly #capture: Capture | undefined;
   readonly #table: FlowTable;
   readonly #epoll: Epoll;
@@ -96,6 +101,7 @@ export class KernelHost implements Host {
     this.#insideScope = options.insideScope ?? 0;
     this.#inside = options.inside;
     this.#tapFd = options.tapFd;
+    this.#netlink = options.netlink;
     this.#capture = options.capture;
     this.#table = options.table;
     this.#epoll = options.epoll;
@@ -312,6 +318,12 @@ export class KernelHost implements Host {
   }
   writePipe(pipe: Pipe, at: number, length: number): void {
     this.#pipes.write(pipe, this.arena.address + at, length);
+  }
+  findNexthop(words: Uint32Array, at: number, interfaceIndex: number, hop: Uint32Array): boolean {
+    return this.#netlink !== undefined && findNexthop(this.#netlink, words, at, interfaceIndex, hop);
+  }
+  findMac(words: Uint32Array, at: number, interfaceIndex: number, mac: Uint8Array): boolean {
+    return this.#netlink !== undefined && findMac(this.#netlink, words, at, interfaceIndex, mac);
   }
   release(at: number, length: number): void {
     const first = Math.ceil((this.arena.address + at) / PAGE) * PAGE;

@@ -46,6 +46,8 @@ export class FlowTable {
   readonly sides: Uint32Array;
   /** 1 once a flow is logically closed and waits for the sweep. */
   readonly closed: Uint8Array;
+  /** Which MAC address the flow's frames come from: an index that proto/neighbours.ts gives, 0 at first. */
+  readonly mac: Uint16Array;
   /** The tuple to look up, or to store by `initiate` and `target`. Filled by the caller. */
   readonly key: Uint32Array;
   /** Where `key` stands in `sides`, for code that works on a side and must also work on a mere tuple. */
@@ -69,6 +71,7 @@ export class FlowTable {
     this.state = new Uint8Array(capacity);
     this.type = new Uint8Array(capacity);
     this.closed = new Uint8Array(capacity);
+    this.mac = new Uint16Array(capacity);
     this.keyWords = capacity * 2 * SIDE_WORDS;
     this.sides = new Uint32Array(this.keyWords + SIDE_WORDS);
     this.key = this.sides.subarray(this.keyWords);
@@ -187,6 +190,7 @@ export class FlowTable {
     this.sides.fill(0, at, at + 2 * SIDE_WORDS);
     this.type[flow] = 0;
     this.closed[flow] = 0;
+    this.mac[flow] = 0;
     this.#free.give(flow);
     this.active--;
   }
@@ -194,6 +198,8 @@ export class FlowTable {
 
 /** First word of a side in `FlowTable.sides`. */
 export const wordsOf = (side: SideIndex): number => side * SIDE_WORDS;
+/** The flow of a side, from its first word in `FlowTable.sides`; `capacity` for `keyWords`. */
+export const flowAt = (words: number): FlowIndex => (words / (2 * SIDE_WORDS)) | 0;
 /** The word that holds both ports: ours in the upper half. */
 export const packPorts = (ours: number, endpoint: number): number => ((ours << 16) | endpoint) >>> 0;
 /** The word that holds protocol (an IP protocol number) and pif. */

@@ -85,8 +85,8 @@ export function outboundTarget(
   const server = rules.dnsServers[dnsServer];
   let target: Address | undefined;
   if (server !== undefined && isDnsForward(family, key)) target = server;
-  else if (matches(family.mapHostLoopback, key)) target = v6 ? LOOPBACK_V6 : LOOPBACK_V4;
-  else if (matches(family.mapGuest, key)) target = family.hostAddress;
+  else if (is(family.mapHostLoopback, key, SideWord.Ours)) target = v6 ? LOOPBACK_V6 : LOOPBACK_V4;
+  else if (is(family.mapGuest, key, SideWord.Ours)) target = family.hostAddress;
   // The far party of the host side is what the container took for us.
   for (let i = 0; i < 4; i++) key[SideWord.Endpoint + i] = target?.[i] ?? key[SideWord.Ours + i];
   const toV6 = !isMapped(key, SideWord.Endpoint);
@@ -120,6 +120,16 @@ export function isAccessible(family: FamilyRules, address: Uint32Array, at: numb
   return true;
 }
 
+/**
+ * Tells whether an address of the container's side means us, and so nobody else who may have it outside. The gateway
+ * does only where it is mapped.
+ */
+export function meansUs(family: FamilyRules, words: Uint32Array, at: number): boolean {
+  const { ours, gateway, mapHostLoopback, mapGuest, dnsMatch } = family;
+  if (is(mapHostLoopback, words, at) || is(mapGuest, words, at) || is(dnsMatch, words, at)) return true;
+  return is(ours, words, at) && !is(gateway, words, at);
+}
+
 /** Notes that the container speaks from this address; all zero, a group and everybody are nobody's address. */
 export function noteSeen(family: FamilyRules, words: Uint32Array, at: number): void {
   if (!isUnicast(words, at)) return;
@@ -132,6 +142,5 @@ export function noteSeen(family: FamilyRules, words: Uint32Array, at: number): v
 const LOOPBACK_V4: Address = Uint32Array.of(0, 0, MAPPED, LOOPBACK_4);
 const LOOPBACK_V6: Address = Uint32Array.of(0, 0, 0, 1);
 
-function matches(rule: Address | undefined, key: Uint32Array): boolean {
-  return rule !== undefined && sameIp(key, SideWord.Ours, rule, 0);
-}
+const is = (rule: Address | undefined, words: Uint32Array, at: number): boolean =>
+  rule !== undefined && sameIp(words, at, rule, 0);

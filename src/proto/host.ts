@@ -139,6 +139,16 @@ export interface Host {
   drainPipe(pipe: Pipe, fd: Fd, length: number): number;
   /** Copies up to `length` bytes, at most a page, into an empty pipe, which has room for them. */
   writePipe(pipe: Pipe, at: number, length: number): void;
+  /**
+   * Tells whether the host's packets to the address at `words[at]` leave through its interface of this index to one
+   * station, and leaves that one's address in `hop` (four words): the next router's, or the address itself.
+   */
+  findNexthop(words: Uint32Array, at: number, interfaceIndex: number, hop: Uint32Array): boolean;
+  /**
+   * Tells whether the host knows the MAC address behind an address on the link of its interface of this index, and
+   * copies it to `mac` (6 bytes).
+   */
+  findMac(words: Uint32Array, at: number, interfaceIndex: number, mac: Uint8Array): boolean;
   /** Gives the pages of an arena range back to the system; their content is lost. */
   release(at: number, length: number): void;
 }

@@ -10,6 +10,8 @@ export interface FamilyLink {
   assigned: Address[];
   /** We are a DHCP server for whoever asks. */
   dhcp: boolean;
+  /** Interface of the host whose neighbours are the container's as well; 0: it has none. */
+  neighbourhood: number;
 }
 
 /** What IPv4 tells by DHCP, and IPv6 by router advertisements. */

@@ -1,5 +1,6 @@
 /**
- * Neighbour discovery (RFC 4861). Every address that is not the container's own is answered with our MAC address.
+ * Neighbour discovery (RFC 4861). Every address that is not the container's own is answered, with the MAC address that
+ * neighbours.ts says.
  * Where the container is to configure itself, we are its router too: asked or not, we say so now and then.
  */
 import { isLinkLocal, isUnspecified, networkOf, sameIp } from "../base/address.ts";
@@ -13,6 +14,7 @@ import {
   NdpType,
   NeighborFlag,
   writeNeighborAdvertisement,
+  writeNeighborSolicitation,
 } from "../wire/ndp.ts";
 import { icmp6Type } from "../wire/icmp6.ts";
 import {
@@ -23,6 +25,7 @@ import {
 } from "../wire/router-advertisement.ts";
 import type { Upper } from "./input.ts";
 import type { Link } from "./link.ts";
+import type { Neighbours } from "./neighbours.ts";
 import type { Net } from "./net.ts";
 import type { Output } from "./output.ts";
 
@@ -40,6 +43,7 @@ const ALL_NODES_MAC = Uint8Array.of(0x33, 0x33, 0, 0, 0, 1);
 export class Ndp implements Upper {
   readonly #net: Net;
   readonly #output: Output;
+  readonly #neighbours: Neighbours;
   /** Random numbers in [0, 1). */
   readonly #random: () => number;
   /** Source and destination of the message being sent, and a target. */
@@ -50,6 +54,7 @@ export class Ndp implements Upper {
   constructor(net: Net, output: Output, random: () => number = Math.random) {
     this.#net = net;
     this.#output = output;
+    this.#neighbours = output.neighbours;
     this.#random = random;
   }
 
@@ -109,9 +114,38 @@ export class Ndp implements Upper {
     for (let i = 0; i < 4; i++) addresses[8 + i] = view.getUint32(at + NDP_TARGET + 4 * i);
     if (this.#isAssigned(addresses, 8)) return;
     this.#from(flows.key, SideWord.Endpoint);
-    const flags = NeighborFlag.Router | NeighborFlag.Solicited | NeighborFlag.Override;
-    const length = writeNeighborAdvertisement(view, this.#output.payloadAt, flags, addresses, 8, link.ourMac);
-    this.#send(length, link.guestMac);
+    const mac = this.#neighbours.tell(addresses, 8);
+    this.#advertiseNeighbor(NeighborFlag.Solicited, addresses, 8, mac, link.guestMac);
+  }
+
+  /** Tells everybody where an address is (RFC 4861 section 7.2.6). */
+  announce(words: Uint32Array, at: number, mac: Uint8Array): void {
+    this.#from(ALL_NODES, 0);
+    this.#advertiseNeighbor(0, words, at, mac, ALL_NODES_MAC);
+  }
+
+  #advertiseNeighbor(
+    flags: number,
+    words: Uint32Array,
+    at: number,
+    mac: Uint8Array,
+    destinationMac: Uint8Array,
+  ): void {
+    const { view } = this.#net.host.arena;
+    // Everybody passes packets on; who once said so must not take it back (RFC 4861 section 7.2.5).
+    const all = NeighborFlag.Router | NeighborFlag.Override | flags;
+    this.#send(writeNeighborAdvertisement(view, this.#output.payloadAt, all, words, at, mac), destinationMac);
+  }
+
+  /** Asks who has an address, so that whoever has it speaks. */
+  ask(address: Uint32Array): void {
+    const last = address[3] & 0xffffff;
+    // The solicited-node group (RFC 4291 section 2.7.1), and its MAC address (RFC 2464 section 7).
+    this.#from(Uint32Array.of(0xff020000, 0, 1, 0xff000000 + last), 0);
+    const groupMac = Uint8Array.of(0x33, 0x33, 0xff, last >>> 16, last >>> 8, last);
+    const mac = this.#neighbours.of(this.#net.link.v6.ours, 0);
+    const { view } = this.#net.host.arena;
+    this.#send(writeNeighborSolicitation(view, this.#output.payloadAt, address, 0, mac), groupMac);
   }
 
   #routerSolicitation(at: number, end: number): void {
@@ -136,7 +170,7 @@ export class Ndp implements Upper {
       lifetimeSeconds: MAXIMUM_ROUTER_SECONDS,
       reachableMs: 0,
       retransmissionMs: 0,
-      sourceMac: link.ourMac,
+      sourceMac: this.#neighbours.of(link.v6.ours, 0),
       mtu: link.mtu,
       prefixes: this.#prefixes(),
       resolvers: link.advertise.resolvers,

@@ -13,6 +13,7 @@ import { IPV6_DESTINATION, IPV6_LENGTH, IPV6_SOURCE, writeIpv6 } from "../wire/i
 import { setTcpChecksum, TCP_CHECKSUM, TCP_LENGTH, writeTcp } from "../wire/tcp.ts";
 import { setUdpChecksum, UDP_CHECKSUM, UDP_LENGTH, writeUdp } from "../wire/udp.ts";
 import { VNET_LENGTH, VNET_NEEDS_CSUM, VnetGso, writeVnet } from "../wire/vnet.ts";
+import { Neighbours } from "./neighbours.ts";
 import type { Net } from "./net.ts";
 import { OUT_HEADROOM } from "./net.ts";
 
@@ -24,9 +25,12 @@ export class Output {
   readonly #view: DataView;
   /** Where a payload goes before `tcp`, `udp` or `icmp` sends it. */
   readonly payloadAt: number;
+  /** Whose MAC addresses the frames have. */
+  readonly neighbours: Neighbours;
 
   constructor(net: Net) {
     this.#net = net;
+    this.neighbours = new Neighbours(net);
     this.#view = net.host.arena.view;
     this.payloadAt = net.plan.sendAt + OUT_HEADROOM;
   }
@@ -53,7 +57,8 @@ export class Output {
     const ports = sides[words + SideWord.Ports];
     writeTcp(this.#view, at, ports >>> 16, ports & 0xffff, sequence, acknowledgment, header, flags, window);
     const v6 = !isMapped(sides, words + SideWord.Ours);
-    const ipAt = this.#ip(sides, words, v6, at, header + length, link.guestMac);
+    const source = this.neighbours.ofSide(words);
+    const ipAt = this.#ip(sides, words, v6, at, header + length, link.guestMac, source);
     const sum = this.#pseudo(sides, words, v6, ipAt, header + length);
     if (link.offload) {
       setTcpChecksum(this.#view, at, fold(sum));
@@ -69,7 +74,9 @@ export class Output {
    * train of datagrams of that size, which the link must allow (`udpOffload`).
    */
   udp(words: number, length: number, segment: number): number {
-    return this.udpFrom(this.#net.flows.sides, words, length, segment, this.#net.link.guestMac);
+    const { flows, link } = this.#net;
+    const source = this.neighbours.ofSide(words);
+    return this.udpFrom(flows.sides, words, length, segment, link.guestMac, source);
   }
 
   /** The same on a side that is in no flow, at `words` of `sides`. */
@@ -79,13 +86,14 @@ export class Output {
     length: number,
     segment: number,
     destinationMac: Uint8Array,
+    sourceMac: Uint8Array = this.neighbours.of(sides, words + SideWord.Ours),
   ): number {
     const { link } = this.#net;
     const at = this.payloadAt - UDP_LENGTH;
     const ports = sides[words + SideWord.Ports];
     writeUdp(this.#view, at, ports >>> 16, ports & 0xffff, UDP_LENGTH + length);
     const v6 = !isMapped(sides, words + SideWord.Ours);
-    const ipAt = this.#ip(sides, words, v6, at, UDP_LENGTH + length, destinationMac);
+    const ipAt = this.#ip(sides, words, v6, at, UDP_LENGTH + length, destinationMac, sourceMac);
     const sum = this.#pseudo(sides, words, v6, ipAt, UDP_LENGTH + length);
     if (link.offload) {
       setUdpChecksum(this.#view, at, fold(sum));
@@ -102,8 +110,19 @@ export class Output {
    * field (bytes 2 and 3) still zero. `hopLimit` is 255 for NDP.
    */
   icmp(words: number, length: number): number {
-    const v6 = !isMapped(this.#net.flows.sides, words + SideWord.Ours);
-    return this.icmpFrom(this.#net.flows.sides, words + SideWord.Ours, words + SideWord.Endpoint, v6, length);
+    const { flows, link } = this.#net;
+    const ours = words + SideWord.Ours;
+    const endpoint = words + SideWord.Endpoint;
+    const source = this.neighbours.ofSide(words);
+    return this.icmpFrom(
+      flows.sides,
+      ours,
+      endpoint,
+      !isMapped(flows.sides, ours),
+      length,
+      link.guestMac,
+      source,
+    );
   }
 
   /** The same between any two addresses, four words each at `source` and `destination` of `addresses`. */
@@ -114,6 +133,7 @@ export class Output {
     v6: boolean,
     length: number,
     destinationMac: Uint8Array = this.#net.link.guestMac,
+    sourceMac: Uint8Array = this.neighbours.of(addresses, source),
   ): number {
     const at = this.payloadAt;
     const protocol = v6 ? IpProtocol.Icmp6 : IpProtocol.Icmp;
@@ -127,6 +147,7 @@ export class Output {
       protocol,
       HOP_LIMIT,
       destinationMac,
+      sourceMac,
     );
     const pseudo = v6
       ? pseudo6(this.#view, ipAt + IPV6_SOURCE, ipAt + IPV6_DESTINATION, protocol, length)
@@ -136,9 +157,9 @@ export class Output {
   }
 
   /** Sends an Ethernet payload (ARP) of `length` bytes at `payloadAt`. */
-  ethernet(destination: Uint8Array, type: number, length: number): number {
+  ethernet(destination: Uint8Array, source: Uint8Array, type: number, length: number): number {
     const at = this.payloadAt;
-    writeEthernet(this.#view, at - ETHERNET_LENGTH, destination, this.#net.link.ourMac, type);
+    writeEthernet(this.#view, at - ETHERNET_LENGTH, destination, source, type);
     return this.#sendComplete(at, at + length);
   }
 
@@ -150,6 +171,7 @@ export class Output {
     at: number,
     length: number,
     destinationMac: Uint8Array,
+    sourceMac: Uint8Array,
   ): number {
     return this.#ipBetween(
       sides,
@@ -161,6 +183,7 @@ export class Output {
       sideProtocol(sides, words),
       HOP_LIMIT,
       destinationMac,
+      sourceMac,
     );
   }
 
@@ -175,6 +198,7 @@ export class Output {
     protocol: number,
     hopLimit: number,
     destinationMac: Uint8Array,
+    sourceMac: Uint8Array,
   ): number {
     const ipAt = at - (v6 ? IPV6_LENGTH : IPV4_LENGTH);
     if (v6) {
@@ -191,7 +215,7 @@ export class Output {
       );
     }
     const type = v6 ? EtherType.Ipv6 : EtherType.Ipv4;
-    writeEthernet(this.#view, ipAt - ETHERNET_LENGTH, destinationMac, this.#net.link.ourMac, type);
+    writeEthernet(this.#view, ipAt - ETHERNET_LENGTH, destinationMac, sourceMac, type);
     return ipAt;
   }
 

@@ -4,6 +4,7 @@ import type { FlowIndex, SideIndex } from "../flow/table.ts";
 import type { ListenerSlot } from "../forward/listeners.ts";
 import { IpProtocol } from "../wire/ipv4.ts";
 import { Acceptor } from "./accept.ts";
+import { Announcer } from "./announcer.ts";
 import { Arp } from "./arp.ts";
 import { Dhcp } from "./dhcp.ts";
 import { Fragmentation } from "./fragments.ts";
@@ -32,6 +33,7 @@ export class Stack {
   readonly splice: Splice;
   readonly udp: Udp;
   readonly ndp: Ndp;
+  readonly #announcer: Announcer;
   readonly #ping: Ping;
   readonly #acceptor: Acceptor;
   readonly #input: Input;
@@ -48,7 +50,9 @@ export class Stack {
     this.tcp = new Tcp(net, output);
     this.splice = new Splice(net);
     this.udp = new Udp(net, output);
+    const arp = new Arp(net, output);
     this.ndp = new Ndp(net, output);
+    this.#announcer = new Announcer(net, output.neighbours, arp, this.ndp);
     this.#acceptor = new Acceptor(net, this.tcp, this.splice);
     this.#ping = new Ping(net, output);
     const off: Upper = { input: () => net.counters.add(Count.dropProtocolOff) };
@@ -58,7 +62,7 @@ export class Stack {
       v6 ? this.#input.ipv6(at, end, false) : this.#input.ipv4(at, end),
     );
     this.#input = new Input(net, {
-      arp: new Arp(net, output),
+      arp,
       tcp: without.has("tcp") ? off : this.tcp,
       dhcp: new Dhcp(net, output),
       udp: without.has("udp") ? off : this.udp,
@@ -79,6 +83,12 @@ export class Stack {
    */
   networkChanged(before: Link): void {
     this.ndp.networkChanged(before);
+    this.hostChanged();
+  }
+
+  /** Something of the host has changed, be it only who is behind an address. */
+  hostChanged(): void {
+    this.#announcer.hostChanged();
   }
 
   /** Handles one frame from the container in `[at, end)` of the arena; see `Input.frame`. */
@@ -142,12 +152,14 @@ export class Stack {
     this.net.timers.expire(this.net.host.nowMs, this.#expired);
     this.#fragments.expire();
     this.ndp.expire();
+    this.#announcer.expire();
     this.udp.expire();
     this.#acceptor.expire();
   }
 
   /** Frees what has ended; the last step of every cycle. */
   endOfCycle(): void {
+    this.#announcer.endOfCycle();
     this.net.flows.sweep();
   }
 
@@ -164,6 +176,7 @@ export class Stack {
     const others = [
       this.#fragments.nextDelay(),
       this.ndp.nextDelay(),
+      this.#announcer.nextDelay(),
       this.udp.nextDelay(),
       this.#acceptor.nextDelay(),
     ];

@@ -1,5 +1,5 @@
 /** Frames to the container: whether they are well-formed, and what they say. */
-import { formatMac } from "../../src/base/address.ts";
+import { formatIp, formatMac, ipFromBytes } from "../../src/base/address.ts";
 import type { Link } from "../../src/proto/link.ts";
 import { checksum, fold, pseudo4, pseudo6, sumBytes } from "../../src/wire/checksum.ts";
 import { describeFrame } from "../../src/wire/describe.ts";
@@ -36,8 +36,12 @@ export interface OutFrame {
   message: Uint8Array;
 }
 
-/** Reads a frame with its virtio_net_hdr; throws an Error that says what is wrong with it. */
-export function readFrame(frame: Uint8Array, link: Link): OutFrame {
+/**
+ * Reads a frame with its virtio_net_hdr; throws an Error that says what is wrong with it.
+ *
+ * @param macOf the MAC address that frames from an IP address have
+ */
+export function readFrame(frame: Uint8Array, link: Link, macOf: (address: string) => string): OutFrame {
   const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
   const text = describe(view, frame, link);
   const require = (condition: boolean, what: string): void => {
@@ -46,8 +50,9 @@ export function readFrame(frame: Uint8Array, link: Link): OutFrame {
   require(frame.length >= vnet.VNET_LENGTH + MINIMUM_FRAME, "frame shorter than Ethernet allows");
   require(vnet.isVnetValid(view, 0, frame.length), "virtio_net_hdr is not valid");
   const source = formatMac(frame.subarray(vnet.VNET_LENGTH + 6, vnet.VNET_LENGTH + 12));
-  require(source === formatMac(link.ourMac), "source MAC address is not ours");
   const type = etherType(view, vnet.VNET_LENGTH);
+  const wanted = macOf(formatIp(sourceAddress(frame, type)));
+  require(source === wanted, `source MAC address is ${source}, not ${wanted}`);
   if (type === EtherType.Arp) return { text, transport: undefined, message: frame.slice(IP_AT) };
   const v6 = type === EtherType.Ipv6;
   require(v6 || type === EtherType.Ipv4, "neither ARP nor IP");
@@ -67,6 +72,13 @@ export function readFrame(frame: Uint8Array, link: Link): OutFrame {
   const packet = transport === undefined ? end - IP_AT : transport.largest + headersOf(view, at, protocol);
   require(packet <= link.mtu, "packet larger than the MTU");
   return { text, transport, message: frame.slice(at, end) };
+}
+
+/** The sender in an ARP packet, or the source in an IP header. */
+function sourceAddress(frame: Uint8Array, type: number): Uint32Array {
+  if (type === EtherType.Ipv6) return ipFromBytes(frame.subarray(IP_AT + 8, IP_AT + 24));
+  const at = IP_AT + (type === EtherType.Arp ? 14 : 12);
+  return ipFromBytes(frame.subarray(at, at + 4));
 }
 
 /** The frame as text, with what `describeFrame` leaves out: an unusual destination, and what an error quotes. */

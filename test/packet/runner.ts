@@ -1,4 +1,5 @@
 /** Runs a packet script against the protocols, in memory. README.md tells what scripts can say. */
+import { formatMac } from "../../src/base/address.ts";
 import { Count, type CounterName } from "../../src/base/counters.ts";
 import { FlowType } from "../../src/flow/state.ts";
 import { INITIATING, TARGET } from "../../src/flow/table.ts";
@@ -217,6 +218,8 @@ class Runner implements Witness {
     }
     if (words[0] === "at") return this.#datagram(action);
     if (words[0] === "stock") return this.#stack.insideReady();
+    if (words[0] === "changed") return this.#stack.hostChanged();
+    if (words[0] === "neighbor") return void this.#host.neighbours.set(words[1], words[2]);
     const flow = this.#flow(action.flow, line);
     const socket = this.#socket(this.#flows.indexOf(flow.line), action.who);
     if (socket === undefined) throw this.#failure(line, line.text, "the flow has no such socket");
@@ -335,10 +338,15 @@ class Runner implements Witness {
 
   #readFrame(bytes: Uint8Array): ReturnType<typeof readFrame> {
     try {
-      return readFrame(bytes, this.#net.link);
+      return readFrame(bytes, this.#net.link, (address) => this.#macOf(address));
     } catch (error) {
       throw this.#failure(this.#pending() ?? this.#lines[this.#at - 1], "a proper frame", String(error));
     }
+  }
+
+  #macOf(address: string): string {
+    const { neighbours, nexthops } = this.#host;
+    return neighbours.get(nexthops.get(address) ?? address) ?? formatMac(this.#net.link.ourMac);
   }
 
   /** Checks what a socket is given: the next bytes of a stream, or whole datagrams. */

@@ -248,4 +248,6 @@ const EVENTS: ReadonlySet<string> = new Set([
   "reply",
   "urgent",
   "stock",
+  "changed",
+  "neighbor",
 ]);

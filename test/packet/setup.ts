@@ -57,7 +57,7 @@ const NAMES: ReadonlySet<string> = new Set(
     "offload udp-offload flows mtu ipv4 ipv6 pool fragments our-isn " +
     "dhcp resolvers search hostname fqdn prefix-length address route " +
     "advertise map-host-loopback map-guest dns outbound outbound-interface " +
-    "without ingress egress forward splice host-loopback-to-container gateway"
+    "without ingress egress forward splice host-loopback-to-container gateway neighbor router"
   ).split(" "),
 );
 
@@ -86,6 +86,13 @@ function applyRule(net: FakeNet, [name, ...values]: string[]): void {
     case "gateway":
       family(values[0]).gateway = ip(values[0]);
       if (!values[0].includes(":")) addRoute(link.v4, "0.0.0.0/0", values[0]);
+      break;
+    case "neighbor":
+      net.host.neighbours.set(values[0], values[1]);
+      break;
+    case "router":
+      // router ADDRESS DESTINATION...
+      for (const destination of values.slice(1)) net.host.nexthops.set(destination, values[0]);
       break;
     case "forward":
       addForward(net, values.join(" "));

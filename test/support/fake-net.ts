@@ -17,7 +17,7 @@ import type { TokenBucket } from "../../src/proto/token-bucket.ts";
 import { describeFrame } from "../../src/wire/describe.ts";
 import { QUESTION_LENGTH, QUESTIONS } from "../../src/proto/udp-questions.ts";
 import { VNET_LENGTH } from "../../src/wire/vnet.ts";
-import { FakeHost } from "./fake-host.ts";
+import { FakeHost, HOST_INTERFACE } from "./fake-host.ts";
 
 export const GUEST_4 = "192.0.2.10";
 export const GUEST_6 = "2001:db8::10";
@@ -78,10 +78,17 @@ export class FakeNet implements Net {
         ours: ip(GATEWAY_4),
         assigned: [ip(GUEST_4)],
         dhcp: false,
+        neighbourhood: HOST_INTERFACE,
         prefixLengths: [24],
         routes: [],
       },
-      v6: { enabled: true, ours: ip(GATEWAY_6), assigned: [ip(GUEST_6)], dhcp: false },
+      v6: {
+        enabled: true,
+        ours: ip(GATEWAY_6),
+        assigned: [ip(GUEST_6)],
+        dhcp: false,
+        neighbourhood: HOST_INTERFACE,
+      },
       routerAdvertisements: false,
       advertise: { resolvers: [], searchDomains: [] },
       offload,

@@ -18,6 +18,7 @@ function link(routes: Route[], network: Partial<NetworkOptions> = {}): Link {
     interface: { name: "eth0", index: 2, mtu: 1500 },
     routerAdvertisements: asked.routerAdvertisements,
     dhcp: asked.dhcp,
+    asked: { network: asked, dnsForward: [] },
     advertise: {
       resolvers: ["169.254.1.1", "fd00::53"],
       searchDomains: ["corp.test"],
@@ -60,4 +61,10 @@ test("what services tell is what was asked for", () => {
   expect([v4.prefixLengths, v4.assigned.map((each) => formatIp(each))]).toEqual([[24], ["192.0.2.10"]]);
   expect(advertise.resolvers.map((each) => formatIp(each))).toEqual(["169.254.1.1", "fd00::53"]);
   expect(advertise).toMatchObject({ searchDomains: ["corp.test"], fqdn: "box.corp.test" });
+});
+
+test("the host's neighbours are the container's, where it has a template and no link of its own", () => {
+  const { v4, v6 } = link([]);
+  expect([v4.neighbourhood, v6.neighbourhood]).toEqual([HOST_LINK.index, 0]);
+  expect(link([], { addressing: "private" }).v4.neighbourhood).toBe(0);
 });
