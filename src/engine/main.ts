@@ -74,18 +74,12 @@ async function run(options: EngineOptions, log: AdjustableLog): Promise<void> {
     // All that would be left to do for Node.js is to take its own memory apart, which somebody waits for.
     exitNow(0);
   };
-  const control = new ControlServer(
-    controlSocket,
-    new Map<string, ControlHandler>([
-      ["status", () => statusOf(options, engine, offloads)],
-      ["stop", () => void setImmediate(() => end("asked to stop"))],
-      ["container", async () => (await import("./container.ts")).containerNetwork(options)],
-      ["ports", () => ({ rules: ports.show() })],
-      ["setPorts", (params) => changePorts(ports, params)],
-      ["setLogLevel", (params) => changeLogLevel(options, engine, log, params)],
-    ]),
-    () => loop.pause(),
-  );
+  const methods = new Map<string, ControlHandler>([
+    ["stop", () => void setImmediate(() => end("asked to stop"))],
+    ["status", () => statusOf(options, engine, offloads)],
+    ...controlMethods(options, engine, log),
+  ]);
+  const control = new ControlServer(controlSocket, methods, () => loop.pause());
   watch.register(epoll, EventKind.Watch);
   control.register(epoll, EventKind.Control);
   const loop = new Loop(epoll, engine.host, stack, options.fds.tap, {
@@ -104,17 +98,35 @@ async function run(options: EngineOptions, log: AdjustableLog): Promise<void> {
     : undefined;
   inside.onReady = () => stack.insideReady();
   onSignals((signal) => end(`got ${signal}`));
-  process.on("uncaughtException", (err) => {
-    log.error("the engine fails", { err });
-    removeState(options);
-    process.exit(1);
-  });
+  onFailure(options, log);
   await ports.start(options.ports.rules);
   await follower?.start();
   limitSystemCalls();
   announce(options.fds.ready);
   loop.start();
   log.info("the engine is ready", { offloads });
+}
+
+function controlMethods(
+  options: EngineOptions,
+  engine: Engine,
+  log: AdjustableLog,
+): [string, ControlHandler][] {
+  const { ports } = engine;
+  return [
+    ["container", async () => (await import("./container.ts")).containerNetwork(options)],
+    ["ports", () => ({ rules: ports.show() })],
+    ["setPorts", (params) => changePorts(ports, params)],
+    ["setLogLevel", (params) => changeLogLevel(options, engine, log, params)],
+  ];
+}
+
+function onFailure(options: EngineOptions, log: Log): void {
+  process.on("uncaughtException", (err) => {
+    log.error("the engine fails", { err });
+    removeState(options);
+    process.exit(1);
+  });
 }
 
 function onSignals(end: (signal: string) => void): void {
