@@ -31,6 +31,8 @@ import { EventKind, FollowEvent } from "./loop.ts";
 const DEBOUNCE_MS = 5;
 /** After a look, so many times as long as it took without another one: at most a tenth of a processor's time. */
 const REST = 9;
+/** When it is tried again what could not be done. */
+const RETRY_MS = 5_000;
 /** How often addresses that wait for their last connection are looked at. */
 const RETIRE_MS = 1_000;
 
@@ -65,6 +67,8 @@ export class Follower {
   #isContainerStale = true;
   /** What the last look came to, as text. */
   #last = "";
+  /** Why the last look was in vain, or empty. */
+  #failure = "";
 
   constructor({ options, engine, offloads, inside, log }: FollowerOptions) {
     this.#options = options;
@@ -146,16 +150,22 @@ export class Follower {
   }
 
   #look(): void {
-    const start = performance.now();
+    const before = process.cpuUsage();
     try {
       this.#hearAgain();
-      this.#resync(start);
+      this.#resync(performance.now());
+      this.#failure = "";
     } catch (cause) {
       if (!(cause instanceof SysError)) throw cause;
-      this.#log.warn(`the container is not up to date: ${cause.message}`);
+      if (cause.message !== this.#failure)
+        this.#log.warn(`the container is not up to date: ${cause.message}`);
+      this.#failure = cause.message;
+      this.#isContainerStale = true;
     }
-    const end = performance.now();
-    this.#restUntilMs = end + REST * (end - start);
+    // Waiting for a guard (runtime/guard.ts) takes no processor.
+    const { user, system } = process.cpuUsage(before);
+    this.#restUntilMs = performance.now() + (REST * (user + system)) / 1_000;
+    if (this.#failure !== "") this.#schedule(RETRY_MS);
     if (this.#reconciler?.isRetiring === true) {
       this.#isContainerStale = true;
       this.#schedule(RETIRE_MS);

@@ -184,3 +184,49 @@ test(
   },
   DEADLINE,
 );
+
+/** Prints the container's addresses once they are as many, or what there is after ten seconds. */
+const addresses = (count: number): string => `for i in $(seq 200); do
+    found=$(ip -n web -4 -o addr show dev eth0 | awk '{ print $4 }')
+    [ $(echo "$found" | wc -l) = ${count} ] && break
+    sleep 0.05
+  done; echo "$found"`;
+
+test(
+  "root's container follows through a guard, which is a program from the first change on",
+  async () => {
+    await withNamespaces(stage(), { asRoot: true }, async (net) => {
+      const names = "ps -e -o comm=,args= | awk '$2 == \"bucatini-guard\" { print $1 }'";
+      await net.outside.run(`ip netns add web; ${net.stage.bucatini} attach --netns web --name web`);
+      expect(await net.outside.run(names)).toBe("sh\n");
+      const change = (verb: string): string => `ip addr ${verb} 198.51.100.7/24 dev eth0`;
+      expect(await net.outside.run(`${change("add")}; ${addresses(2)}`)).toBe(
+        "198.51.100.2/24\n198.51.100.7/24\n",
+      );
+      expect(await net.outside.run(names)).not.toBe("sh\n");
+      expect(await powerOfGuards(net)).toEqual(A_GUARD);
+      expect(await net.outside.run(`${change("del")}; ${addresses(1)}`)).toBe("198.51.100.2/24\n");
+      await net.outside.run("ip netns del web");
+      await expectNothingLeft(net);
+    });
+  },
+  DEADLINE,
+);
+
+test(
+  "without its guard the engine says that the container is not up to date, and goes on",
+  async () => {
+    await withNamespaces(stage(), { asRoot: true }, async (net) => {
+      await net.outside.run(`ip netns add web; ${net.stage.bucatini} attach --netns web --name web
+      kill -9 $(ps -e -o pid=,args= | awk '$2 == "bucatini-guard" { print $1 }')
+      ip addr add 198.51.100.7/24 dev eth0
+      timeout 10 sh -c 'until grep -q "not up to date: .*EPIPE" /run/bucatini/web/engine.log; do sleep 0.05; done'`);
+      expect(await net.outside.run("ip netns exec web ping -n -c 1 -W 2 203.0.113.1")).toContain(
+        " 0% packet loss",
+      );
+      await net.outside.run("ip netns del web");
+      await expectNothingLeft(net);
+    });
+  },
+  DEADLINE,
+);
