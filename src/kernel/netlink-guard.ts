@@ -1,8 +1,8 @@
 /**
  * Which changes are made by rtnetlink for a process that must not have the power for them itself. Whoever has it in the
- * owner of the host's network could reach out of the container by what a request says: make interfaces in another
- * network namespace, change those of another one (IFLA_NET_NS_PID, IFLA_TARGET_NETNSID). So a request has to be exactly
- * what this project writes, and be about the one interface.
+ * owner of the host's network could reach out of the container by what a request says: make interfaces in another network
+ * namespace (IFLA_NET_NS_PID), or delete those that are there (IFLA_TARGET_NETNSID). So a request has to be exactly what
+ * this project writes, and be about the one interface.
  */
 import { constants } from "node:os";
 import {

@@ -185,6 +185,7 @@ test(
   DEADLINE,
 );
 
+const changeAddress = (verb: string): string => `ip addr ${verb} 198.51.100.7/24 dev eth0`;
 /** Prints the container's addresses once they are as many, or what there is after ten seconds. */
 const addresses = (count: number): string => `for i in $(seq 200); do
     found=$(ip -n web -4 -o addr show dev eth0 | awk '{ print $4 }')
@@ -199,13 +200,12 @@ test(
       const names = "ps -e -o comm=,args= | awk '$2 == \"bucatini-guard\" { print $1 }'";
       await net.outside.run(`ip netns add web; ${net.stage.bucatini} attach --netns web --name web`);
       expect(await net.outside.run(names)).toBe("sh\n");
-      const change = (verb: string): string => `ip addr ${verb} 198.51.100.7/24 dev eth0`;
-      expect(await net.outside.run(`${change("add")}; ${addresses(2)}`)).toBe(
+      expect(await net.outside.run(`${changeAddress("add")}; ${addresses(2)}`)).toBe(
         "198.51.100.2/24\n198.51.100.7/24\n",
       );
       expect(await net.outside.run(names)).not.toBe("sh\n");
       expect(await powerOfGuards(net)).toEqual(A_GUARD);
-      expect(await net.outside.run(`${change("del")}; ${addresses(1)}`)).toBe("198.51.100.2/24\n");
+      expect(await net.outside.run(`${changeAddress("del")}; ${addresses(1)}`)).toBe("198.51.100.2/24\n");
       await net.outside.run("ip netns del web");
       await expectNothingLeft(net);
     });
