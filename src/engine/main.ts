@@ -7,11 +7,12 @@ import { closeSync, readFileSync, readSync, rmdirSync, rmSync, writeSync } from 
 import { dirname, join } from "node:path";
 import { AppError, errorCode } from "../base/errors.ts";
 import type { LogLevelRequest, PortChangeRequest, PortsResult } from "../config/control-types.ts";
+import { changesContainer } from "../config/connection.ts";
 import type { EngineOptions, Identity } from "../config/options.ts";
-import { CAP_NET_ADMIN, CAP_NET_BIND_SERVICE, EPOLLIN } from "../ffi/constants.ts";
+import { CAP_NET_BIND_SERVICE, EPOLLIN } from "../ffi/constants.ts";
 import { check } from "../ffi/errno.ts";
 import { exitNow } from "../ffi/libc.ts";
-import { becomeUser, limitCapabilities } from "../kernel/caps.ts";
+import { becomeUser, CONFIGURATION_CAPABILITIES, limitCapabilities } from "../kernel/caps.ts";
 import { keepFromCleaners, withFileLock } from "../kernel/file-lock.ts";
 import { limitSystemCalls } from "../kernel/seccomp.ts";
 import { setOffloads } from "../kernel/tap.ts";
@@ -54,8 +55,9 @@ async function run(options: EngineOptions, log: AdjustableLog): Promise<void> {
   const inside = await Inside.enter(options.fds.netns, socketLimit(), () => {
     if (options.runAs !== undefined) become(options.runAs);
   });
-  // All that is left: ports below 1024, and the container's addresses and routes.
-  limitCapabilities([CAP_NET_BIND_SERVICE, CAP_NET_ADMIN]);
+  // All that is left: ports below 1024, and the container's addresses and routes where no guard changes them.
+  const isConfiguring = changesContainer(options.asked) && options.fds.guard < 0;
+  limitCapabilities([CAP_NET_BIND_SERVICE], isConfiguring ? CONFIGURATION_CAPABILITIES : []);
   const offloads = openLink(options, log);
   const engine = buildEngine(options, { log, offloads, inside, pause: () => loop.pause() });
   const { stack, epoll, ports } = engine;

@@ -109,6 +109,22 @@ test.each([
 );
 
 test(
+  "a launcher that cannot limit what root's programs inherit: the engine gives it up itself",
+  async () => {
+    await withNamespaces(stage(), { asRoot: true }, async (net) => {
+      const start = `setpriv --bounding-set=-setpcap ${net.stage.bucatini} attach --netns web --runas root`;
+      await net.outside.run(`ip netns add web; ${start}`);
+      const way = { enter: "", inside: "ip netns exec web", isGuarded: true };
+      const expected = { capabilities: [NET_BIND_SERVICE], ...FOLLOWS, sysctl: "ok" };
+      expect(await takeOver(net, way)).toEqual(expected);
+      await net.outside.run("ip netns del web");
+      await expectNothingLeft(net);
+    });
+  },
+  DEADLINE,
+);
+
+test(
   "root's engine for a CNI plugin",
   async () => {
     await withNamespaces(stage(), { asRoot: true }, async (net) => {
