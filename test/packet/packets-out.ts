@@ -7,6 +7,7 @@ import { ETHERNET_LENGTH, EtherType, etherType, MINIMUM_FRAME } from "../../src/
 import * as ipv4 from "../../src/wire/ipv4.ts";
 import * as ipv6 from "../../src/wire/ipv6.ts";
 import * as tcp from "../../src/wire/tcp.ts";
+import type { FakeNeighbourhood } from "../support/fake-neighbourhood.ts";
 import { UDP_LENGTH } from "../../src/wire/udp.ts";
 import * as vnet from "../../src/wire/vnet.ts";
 
@@ -36,12 +37,8 @@ export interface OutFrame {
   message: Uint8Array;
 }
 
-/**
- * Reads a frame with its virtio_net_hdr; throws an Error that says what is wrong with it.
- *
- * @param macOf the MAC address that frames from an IP address have
- */
-export function readFrame(frame: Uint8Array, link: Link, macOf: (address: string) => string): OutFrame {
+/** Reads a frame with its virtio_net_hdr; throws an Error that says what is wrong with it. */
+export function readFrame(frame: Uint8Array, link: Link, host: FakeNeighbourhood): OutFrame {
   const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
   const text = describe(view, frame, link);
   const require = (condition: boolean, what: string): void => {
@@ -51,7 +48,7 @@ export function readFrame(frame: Uint8Array, link: Link, macOf: (address: string
   require(vnet.isVnetValid(view, 0, frame.length), "virtio_net_hdr is not valid");
   const source = formatMac(frame.subarray(vnet.VNET_LENGTH + 6, vnet.VNET_LENGTH + 12));
   const type = etherType(view, vnet.VNET_LENGTH);
-  const wanted = macOf(formatIp(sourceAddress(frame, type)));
+  const wanted = host.stationOf(formatIp(sourceAddress(frame, type))) ?? formatMac(link.ourMac);
   require(source === wanted, `source MAC address is ${source}, not ${wanted}`);
   if (type === EtherType.Arp) return { text, transport: undefined, message: frame.slice(IP_AT) };
   const v6 = type === EtherType.Ipv6;

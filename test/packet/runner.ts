@@ -1,5 +1,4 @@
 /** Runs a packet script against the protocols, in memory. README.md tells what scripts can say. */
-import { formatMac } from "../../src/base/address.ts";
 import { Count, type CounterName } from "../../src/base/counters.ts";
 import { FlowType } from "../../src/flow/state.ts";
 import { INITIATING, TARGET } from "../../src/flow/table.ts";
@@ -338,15 +337,10 @@ class Runner implements Witness {
 
   #readFrame(bytes: Uint8Array): ReturnType<typeof readFrame> {
     try {
-      return readFrame(bytes, this.#net.link, (address) => this.#macOf(address));
+      return readFrame(bytes, this.#net.link, this.#host);
     } catch (error) {
       throw this.#failure(this.#pending() ?? this.#lines[this.#at - 1], "a proper frame", String(error));
     }
-  }
-
-  #macOf(address: string): string {
-    const { neighbours, nexthops } = this.#host;
-    return neighbours.get(nexthops.get(address) ?? address) ?? formatMac(this.#net.link.ourMac);
   }
 
   /** Checks what a socket is given: the next bytes of a stream, or whole datagrams. */

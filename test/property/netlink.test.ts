@@ -7,6 +7,7 @@ import {
   encodeNetlinkMessage,
   type Attribute,
 } from "../../src/wire/netlink-message.ts";
+import { readNeighbourMac, readNexthop } from "../../src/wire/rtnetlink-lookup.ts";
 import { decodeAddress, decodeLink, decodeNeighbour, decodeRule } from "../../src/wire/rtnetlink-message.ts";
 import { decodeRoute, encodeRoute } from "../../src/wire/rtnetlink-route.ts";
 
@@ -74,6 +75,35 @@ test("no bytes make a decoder throw, loop or read outside", () => {
       expect(decodeAttributes(bytes, start).size).toBeLessThanOrEqual(bytes.length / 4);
       for (const decode of [decodeLink, decodeAddress, decodeNeighbour, decodeRule, decodeRoute])
         decode(bytes);
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+/** Headers and attributes that answers about one address have, in right and wrong sizes, and cut off anywhere. */
+const lookupAnswer = fc
+  .record({
+    header: fc.uint8Array({ minLength: 12, maxLength: 12 }),
+    attributes: fc.array(fc.tuple(fc.constantFrom(1, 2, 4, 5, 18), fc.uint8Array({ maxLength: 20 })), {
+      maxLength: 4,
+    }),
+    cut: fc.nat(8),
+  })
+  .map(({ header, attributes, cut }) => {
+    const bytes = Uint8Array.of(...header, ...encodeAttributes(attributes));
+    return bytes.slice(0, Math.max(bytes.length - cut, 0));
+  });
+
+test("answers read in place are read within their bounds, whatever they say", () => {
+  const hop = new Uint32Array(4);
+  const mac = new Uint8Array(6);
+  fc.assert(
+    fc.property(fc.oneof(body, lookupAnswer), (bytes) => {
+      // What is behind the end belongs to something else: reading it would throw.
+      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+      readNexthop(view, 0, bytes.length, 3, hop);
+      const isKnown = readNeighbourMac(view, 0, bytes.length, mac);
+      expect(isKnown && (mac[0] & 1) === 1).toBe(false);
     }),
     { numRuns: 2_000 },
   );

@@ -3,7 +3,7 @@
  * record of everything that was asked of them. Whatever the kernel would refuse as the defect of a caller (memory
  * out of range, a closed descriptor) throws.
  */
-import { formatIp, parseIp, parseMac } from "../../src/base/address.ts";
+import { formatIp } from "../../src/base/address.ts";
 import { type Arena, plainArena } from "../../src/base/arena.ts";
 import {
   endpointPort,
@@ -16,6 +16,7 @@ import {
 } from "../../src/flow/table.ts";
 import { Pif } from "../../src/flow/state.ts";
 import type { Host, SocketError } from "../../src/proto/host.ts";
+import { FakeNeighbourhood } from "./fake-neighbourhood.ts";
 import { type FakeClient, FakeSocket, type SocketKind } from "./fake-socket.ts";
 
 const EAGAIN = -11;
@@ -25,12 +26,10 @@ const EINPROGRESS = -115;
 const PIPE_BYTES = 65_536;
 /** As if standard streams, TAP and epoll were open. */
 const FIRST_FD = 5;
-/** Interface of the host through which all its packets leave. */
-export const HOST_INTERFACE = 3;
 /** Bytes kept for the payload of an error; at the end of the arena. */
 const ERROR_PAYLOAD = 1232;
 
-export class FakeHost implements Host {
+export class FakeHost extends FakeNeighbourhood implements Host {
   readonly arena: Arena;
   nowMs = 1000;
   readonly error: SocketError;
@@ -45,12 +44,6 @@ export class FakeHost implements Host {
   readonly pipes: (Uint8Array | undefined)[] = [];
   /** Arena ranges given back. */
   readonly released: { at: number; length: number }[] = [];
-  /** What the host has learned of its neighbours: MAC addresses by IP address, both as text. */
-  readonly neighbours = new Map<string, string>();
-  /** The host's routers, by address of the destination; everybody else is on the link. */
-  readonly nexthops = new Map<string, string>();
-  /** How often the host's kernel was asked for a next hop or a MAC address. */
-  questions = 0;
   readonly #table: FlowTable;
   readonly #results = new Map<string, number[]>();
   readonly #parts: { at: number; length: number }[] = [];
@@ -59,6 +52,7 @@ export class FakeHost implements Host {
 
   /** @param arenaLength bytes the protocols may use */
   constructor(table: FlowTable, arenaLength: number) {
+    super();
     this.#table = table;
     this.#size = arenaLength;
     this.arena = plainArena(arenaLength + ERROR_PAYLOAD);
@@ -269,18 +263,6 @@ export class FakeHost implements Host {
   }
   setBroadcast(fd: number): number {
     return this.#option("setBroadcast", fd, true);
-  }
-  findNexthop(words: Uint32Array, at: number, interfaceIndex: number, hop: Uint32Array): boolean {
-    this.questions++;
-    const router = this.nexthops.get(formatIp(words, at));
-    hop.set(router === undefined ? words.subarray(at, at + 4) : parseIp(router)!);
-    return interfaceIndex === HOST_INTERFACE;
-  }
-  findMac(words: Uint32Array, at: number, _interfaceIndex: number, mac: Uint8Array): boolean {
-    this.questions++;
-    const found = this.neighbours.get(formatIp(words, at));
-    if (found !== undefined) mac.set(parseMac(found)!);
-    return found !== undefined;
   }
   release(at: number, length: number): void {
     this.#check(at, length);

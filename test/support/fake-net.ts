@@ -17,7 +17,8 @@ import type { TokenBucket } from "../../src/proto/token-bucket.ts";
 import { describeFrame } from "../../src/wire/describe.ts";
 import { QUESTION_LENGTH, QUESTIONS } from "../../src/proto/udp-questions.ts";
 import { VNET_LENGTH } from "../../src/wire/vnet.ts";
-import { FakeHost, HOST_INTERFACE } from "./fake-host.ts";
+import { FakeHost } from "./fake-host.ts";
+import { HOST_INTERFACE } from "./fake-neighbourhood.ts";
 
 export const GUEST_4 = "192.0.2.10";
 export const GUEST_6 = "2001:db8::10";
@@ -88,6 +89,7 @@ export class FakeNet implements Net {
         assigned: [ip(GUEST_6)],
         dhcp: false,
         neighbourhood: HOST_INTERFACE,
+        routes: [{ address: ip("::"), length: 0 }],
       },
       routerAdvertisements: false,
       advertise: { resolvers: [], searchDomains: [] },

@@ -1,6 +1,6 @@
 /** Whose MAC address frames to the container have, and what it is told of that. */
 import { beforeEach, expect, test } from "@jest/globals";
-import { formatMac, parseMac } from "../../../src/base/address.ts";
+import { formatIp, formatMac, ipv4Words, parseMac } from "../../../src/base/address.ts";
 import { Neighbours } from "../../../src/proto/neighbours.ts";
 import { ARP_LENGTH, ArpOperation, writeArp } from "../../../src/wire/arp.ts";
 import { EtherType } from "../../../src/wire/ethernet.ts";
@@ -125,31 +125,31 @@ test("an answer counts for a second, and one about a router for all behind it", 
   expect(formatMac(neighbours.of(ip("203.0.113.9"), 0))).toBe(OTHER);
 });
 
+/** One of 65,536. */
+const numbered = (i: number): string => formatMac(Uint8Array.of(2, 0, 0, 1, i >> 8, i));
+
 test("many addresses at a time are each told apart", () => {
   const neighbours = new Neighbours(net);
-  const mac = (i: number): string =>
-    `02:00:00:00:${(i >> 8).toString(16).padStart(2, "0")}:${(i & 255).toString(16).padStart(2, "0")}`;
-  const address = (i: number): string => `192.0.${2 + (i >> 8)}.${i & 255}`;
-  for (let i = 256; i < 1100; i++) net.host.neighbours.set(address(i), mac(i));
+  const addresses = Array.from({ length: 800 }, (_, i) => formatIp(ipv4Words(0xc6336400 + i)));
+  for (const [i, address] of addresses.entries()) net.host.neighbours.set(address, numbered(i));
   for (let round = 0; round < 2; round++) {
-    for (let i = 256; i < 1100; i++) expect(formatMac(neighbours.of(ip(address(i)), 0))).toBe(mac(i));
+    for (const [i, address] of addresses.entries()) {
+      expect(formatMac(neighbours.of(ip(address), 0))).toBe(numbered(i));
+    }
   }
 });
 
 test("more stations than there is room for are ours, until something changes", () => {
   const neighbours = new Neighbours(net);
   const of = (i: number): string => {
-    net.host.neighbours.set(
-      "192.0.2.7",
-      `02:00:00:01:${(i >> 8).toString(16).padStart(2, "0")}:${(i & 255).toString(16).padStart(2, "0")}`,
-    );
+    net.host.neighbours.set("192.0.2.7", numbered(i));
     net.advance(1000);
     return formatMac(neighbours.of(ip("192.0.2.7"), 0));
   };
-  for (let i = 0; i < 1024; i++) expect(of(i)).not.toBe(OURS);
+  for (let i = 0; i < 1024; i++) expect(of(i)).toBe(numbered(i));
   expect(of(1024)).toBe(OURS);
   neighbours.askAgain();
-  expect(of(1025)).toBe("02:00:00:01:04:01");
+  expect(of(1025)).toBe(numbered(1025));
 });
 
 test.each([
