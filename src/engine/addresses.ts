@@ -1,5 +1,5 @@
 /** Link and rules of forwarding, as the protocols know them, from options that are text. */
-import { IP_WORDS, isIpv4, parseIp, parseMac } from "../base/address.ts";
+import { IP_WORDS, isIpv4, parseIp, parseMac, type Prefix } from "../base/address.ts";
 import { MAIN_TABLE, type Route, RouteType } from "../base/network.ts";
 import type { EngineOptions } from "../config/options.ts";
 import { TUN_F_USO4 } from "../ffi/constants.ts";
@@ -18,7 +18,7 @@ export function buildLink(options: EngineOptions, offloads: number): Link {
     // Until the container has spoken, every station on the link is meant.
     guestMac: parseMac(plan.mac ?? "") ?? BROADCAST_MAC.slice(),
     v4: buildLink4(options),
-    v6: buildFamily(options, 6),
+    v6: { ...buildFamily(options, 6), routes: routesToTell(options.plan.ipv6.routes).map(toPrefix) },
     offload: offloads !== 0,
     udpOffload: (offloads & TUN_F_USO4) !== 0,
     routerAdvertisements: options.routerAdvertisements,
@@ -29,24 +29,32 @@ export function buildLink(options: EngineOptions, offloads: number): Link {
 const buildLink4 = (options: EngineOptions): Link4 => ({
   ...buildFamily(options, 4),
   prefixLengths: options.plan.ipv4.addresses.map(({ prefixLength }) => prefixLength),
-  routes: routesToTell(options.plan.ipv4.routes),
+  routes: routesToTell(options.plan.ipv4.routes).map(toRoute4),
 });
 
-/** Routes of the main table as a program can be told them: to each destination one, with its first next hop. */
-function routesToTell(routes: readonly Route[]): Route4[] {
-  const told = new Map<string, Route4>();
+/** Routes of the main table that a program can be told: to each destination one. */
+function routesToTell(routes: readonly Route[]): Route[] {
+  const told = new Map<string, Route>();
   for (const route of routes.toSorted((a, b) => b.metric - a.metric)) {
     const { destination, destinationLength: length, table, type, nexthops } = route;
     if (table !== MAIN_TABLE || type !== RouteType.Unicast || nexthops.length === 0) continue;
-    const gateway = address(nexthops[0].gateway);
-    told.set(`${destination}/${length}`, {
-      destination: address(destination)?.[3] ?? 0,
-      length,
-      // We answer for everybody: what a gateway of the other family leads to can be on the link as well.
-      gateway: gateway !== undefined && isIpv4(gateway) ? gateway[3] : 0,
-    });
+    told.set(`${destination}/${length}`, route);
   }
   return [...told.values()];
+}
+
+const toPrefix = ({ destination, destinationLength }: Route): Prefix => ({
+  address: parseIp(destination) ?? new Uint32Array(IP_WORDS),
+  length: destinationLength,
+});
+
+/** With its first next hop. */
+function toRoute4(route: Route): Route4 {
+  const { address: destination, length } = toPrefix(route);
+  const gateway = address(route.nexthops[0].gateway);
+  // We answer for everybody: what a gateway of the other family leads to can be on the link as well.
+  const isGateway4 = gateway !== undefined && isIpv4(gateway);
+  return { destination: destination[3], length, gateway: isGateway4 ? gateway[3] : 0 };
 }
 
 function buildFamily({ plan, dhcp, asked }: EngineOptions, version: 4 | 6): FamilyLink {

@@ -1,4 +1,5 @@
 /** The link to the container: who we are on it, who the container is, and what it may carry. */
+import type { Prefix } from "../base/address.ts";
 import type { Address } from "../forward/address-rules.ts";
 
 export interface FamilyLink {
@@ -14,7 +15,7 @@ export interface FamilyLink {
   neighbourhood: number;
 }
 
-/** What IPv4 tells by DHCP, and IPv6 by router advertisements. */
+/** What IPv4 tells by DHCP. */
 export interface Link4 extends FamilyLink {
   /** Those of `assigned`, in bits. */
   prefixLengths: number[];
@@ -29,6 +30,12 @@ export interface Route4 {
   gateway: number;
 }
 
+/** What IPv6 tells by router advertisements. */
+export interface Link6 extends FamilyLink {
+  /** Where routes of the container lead: through us, all of them. */
+  routes: Prefix[];
+}
+
 export interface Link {
   /** Largest IP packet, in bytes. */
   mtu: number;
@@ -37,7 +44,7 @@ export interface Link {
   /** The container's MAC address: what its last frame said. */
   guestMac: Uint8Array;
   v4: Link4;
-  v6: FamilyLink;
+  v6: Link6;
   /** Whether segmentation and checksums are left to the kernel; otherwise both are done here. */
   offload: boolean;
   /** Whether the kernel takes trains of UDP datagrams in one frame (Linux 6.2). */

@@ -16,6 +16,7 @@ import { Ndp } from "./ndp.ts";
 import type { Net } from "./net.ts";
 import { Output } from "./output.ts";
 import { Ping } from "./ping.ts";
+import { Router } from "./router.ts";
 import { Splice } from "./splice.ts";
 import { Tcp } from "./tcp/tcp.ts";
 import { Udp } from "./udp.ts";
@@ -32,7 +33,7 @@ export class Stack {
   readonly tcp: Tcp;
   readonly splice: Splice;
   readonly udp: Udp;
-  readonly ndp: Ndp;
+  readonly #router: Router;
   readonly #announcer: Announcer;
   readonly #ping: Ping;
   readonly #acceptor: Acceptor;
@@ -51,13 +52,13 @@ export class Stack {
     this.splice = new Splice(net);
     this.udp = new Udp(net, output);
     const arp = new Arp(net, output);
-    this.ndp = new Ndp(net, output);
-    this.#announcer = new Announcer(net, output.neighbours, arp, this.ndp);
+    this.#router = new Router(net, output);
+    const ndp = new Ndp(net, output, this.#router);
+    this.#announcer = new Announcer(net, output.neighbours, arp, ndp);
     this.#acceptor = new Acceptor(net, this.tcp, this.splice);
     this.#ping = new Ping(net, output);
     const off: Upper = { input: () => net.counters.add(Count.dropProtocolOff) };
     const { without } = net;
-    const ndp = without.has("ndp") ? off : this.ndp;
     this.#fragments = new Fragmentation(net, (at, end, v6) =>
       v6 ? this.#input.ipv6(at, end, false) : this.#input.ipv4(at, end),
     );
@@ -67,7 +68,7 @@ export class Stack {
       dhcp: new Dhcp(net, output),
       udp: without.has("udp") ? off : this.udp,
       icmp4: without.has("icmp") ? off : new Icmp4(net, this.#ping),
-      icmp6: without.has("icmp") ? off : new Icmp6(net, this.#ping, ndp),
+      icmp6: without.has("icmp") ? off : new Icmp6(net, this.#ping, without.has("ndp") ? off : ndp),
       fragments: this.#fragments,
     });
     this.#handlers[FlowType.Tcp] = this.tcp;
@@ -82,7 +83,7 @@ export class Stack {
    * @param before the link as it was
    */
   networkChanged(before: Link): void {
-    this.ndp.networkChanged(before);
+    this.#router.networkChanged(before);
     this.hostChanged();
   }
 
@@ -151,7 +152,7 @@ export class Stack {
     this.net.ingress?.refill(this.net.host.nowMs);
     this.net.timers.expire(this.net.host.nowMs, this.#expired);
     this.#fragments.expire();
-    this.ndp.expire();
+    this.#router.expire();
     this.#announcer.expire();
     this.udp.expire();
     this.#acceptor.expire();
@@ -175,7 +176,7 @@ export class Stack {
     let delay = timers.nextDelay(host.nowMs);
     const others = [
       this.#fragments.nextDelay(),
-      this.ndp.nextDelay(),
+      this.#router.nextDelay(),
       this.#announcer.nextDelay(),
       this.udp.nextDelay(),
       this.#acceptor.nextDelay(),

@@ -13,6 +13,7 @@ import {
   isArpValid,
 } from "./arp.ts";
 import { describeDhcp } from "./describe-dhcp.ts";
+import { describeNdp } from "./describe-ndp.ts";
 import {
   ETHERNET_DESTINATION,
   ETHERNET_LENGTH,
@@ -60,8 +61,6 @@ import {
   ipv6Words,
   isIpv6Valid,
 } from "./ipv6.ts";
-import { isNeighborAdvertisementValid, isNeighborSolicitationValid, NDP_TARGET, NdpType } from "./ndp.ts";
-import { isRouterAdvertisementValid, routerLifetimeSeconds } from "./router-advertisement.ts";
 import { seqAdd } from "./sequence.ts";
 import { TcpOption } from "./tcp-options.ts";
 import {
@@ -292,20 +291,6 @@ function describeIcmp6(view: DataView, at: number, end: number): string {
     default:
       return describeNdp(view, at, end) ?? `ICMPv6 type ${type} code ${code}, length ${end - at}`;
   }
-}
-
-function describeNdp(view: DataView, at: number, end: number): string | undefined {
-  if (icmp6Type(view, at) === NdpType.RouterSolicitation) return "router solicitation";
-  if (isRouterAdvertisementValid(view, at, end)) {
-    return `router advertisement, lifetime ${routerLifetimeSeconds(view, at)}, length ${end - at}`;
-  }
-  if (isNeighborSolicitationValid(view, at, end)) {
-    return `neighbor solicitation, who has ${formatIp(ipv6Words(view, at + NDP_TARGET))}`;
-  }
-  if (isNeighborAdvertisementValid(view, at, end)) {
-    return `neighbor advertisement, target ${formatIp(ipv6Words(view, at + NDP_TARGET))}`;
-  }
-  return undefined;
 }
 
 const ipv4Text = (value: number): string => formatIp(ipv4Words(value));

@@ -32,12 +32,13 @@ export const NdpType = {
 /** Flags of a neighbour advertisement. */
 export const NeighborFlag = { Router: 0x80, Solicited: 0x40, Override: 0x20 } as const;
 
-/** Types of options (RFC 4861 section 4.6, RFC 8106 section 5). */
+/** Types of options (RFC 4861 section 4.6, RFC 4191 section 2.3, RFC 8106 section 5). */
 export const NdpOption = {
   SourceLinkLayer: 1,
   TargetLinkLayer: 2,
   Prefix: 3,
   Mtu: 5,
+  Route: 24,
   Rdnss: 25,
   Dnssl: 31,
 } as const;

@@ -1,6 +1,6 @@
 /**
- * Router advertisement (RFC 4861 section 4.2) with prefixes, MTU, source link-layer address, resolvers and search
- * domains (RFC 8106). An ICMPv6 message; `sealIcmp6` ends it. Cold path: messages are objects.
+ * Router advertisement (RFC 4861 section 4.2) with prefixes, MTU, source link-layer address, routes (RFC 4191),
+ * resolvers and search domains (RFC 8106). An ICMPv6 message; `sealIcmp6` ends it. Cold path: messages are objects.
  *
  *    0               8              16                      31
  *   |   type 134    |    code 0     |       checksum        |
@@ -12,14 +12,7 @@
 import { ipToBytes, isIpv4 } from "../base/address.ts";
 import { decodeDnsNames, encodeDnsName } from "./dns-name.ts";
 import { ipv6Words } from "./ipv6.ts";
-import {
-  areNdpOptionsValid,
-  NdpOption,
-  ndpOption,
-  ndpOptionLength,
-  NdpType,
-  writeLinkLayerOption,
-} from "./ndp.ts";
+import { areNdpOptionsValid, NdpOption, ndpOptionLength, NdpType, writeLinkLayerOption } from "./ndp.ts";
 
 const TYPE = 0;
 const HOP_LIMIT = 4;
@@ -37,6 +30,7 @@ const AUTONOMOUS = 0x40;
 const PREFIX_LENGTH = 32;
 const MTU_LENGTH = 8;
 const LINK_LAYER_LENGTH = 8;
+const ROUTE_HEADER_LENGTH = 8;
 /** Bytes in front of the addresses of RDNSS, and of the names of DNSSL. */
 const DNS_HEADER_LENGTH = 8;
 /** The most an option can hold: its length is a byte, in units of 8. */
@@ -60,6 +54,26 @@ export interface AdvertisedPrefix {
   preferredSeconds: number;
 }
 
+/** A route information option (RFC 4191 section 2.3), of medium preference. */
+export interface AdvertisedRoute {
+  /** Words of base/address.ts; bits behind `length` are zero. */
+  address: Uint32Array;
+  length: number;
+  seconds: number;
+}
+
+/** A recursive DNS server option (RFC 8106 section 5.1). */
+export interface AdvertisedResolvers {
+  addresses: readonly Uint32Array[];
+  seconds: number;
+}
+
+/** A DNS search list option (RFC 8106 section 5.2). */
+export interface AdvertisedSearchList {
+  domains: readonly string[];
+  seconds: number;
+}
+
 export interface RouterAdvertisement {
   /** What hosts shall use in their packets; 0 leaves it to them. */
   hopLimit: number;
@@ -77,11 +91,9 @@ export interface RouterAdvertisement {
   sourceMac: Uint8Array | undefined;
   mtu: number | undefined;
   prefixes: readonly AdvertisedPrefix[];
-  /** Addresses of resolvers. */
-  resolvers: readonly Uint32Array[];
-  searchDomains: readonly string[];
-  /** How long resolvers and search domains hold. */
-  dnsSeconds: number;
+  routes: readonly AdvertisedRoute[];
+  resolvers: readonly AdvertisedResolvers[];
+  searchLists: readonly AdvertisedSearchList[];
 }
 
 /** Tells whether `[at, end)` holds a router advertisement with well-formed options (RFC 4861 section 6.1.2). */
@@ -90,65 +102,71 @@ export const isRouterAdvertisementValid = (view: DataView, at: number, end: numb
   view.getUint16(at + TYPE) === NdpType.RouterAdvertisement << 8 &&
   areNdpOptionsValid(view, at + OPTIONS, end);
 
-/** How long the sender of a valid advertisement is a default router. */
-export const routerLifetimeSeconds = (view: DataView, at: number): number => view.getUint16(at + LIFETIME);
-
 /**
- * Reads a message that passed `isRouterAdvertisementValid`. Of several options of a type only prefixes are all
- * read, of the others the first.
+ * Reads a message that passed `isRouterAdvertisementValid`. Options too short for what they should hold are left out; of
+ * several with a MAC address or an MTU, the first counts.
  */
 export function readRouterAdvertisement(view: DataView, at: number, end: number): RouterAdvertisement {
-  const find = (type: number, length: number): number => {
-    const option = ndpOption(view, at + OPTIONS, end, type);
-    return option !== -1 && ndpOptionLength(view, option) >= length ? option : -1;
+  const all = (type: number, length: number): number[] => {
+    const found: number[] = [];
+    for (let option = at + OPTIONS; option < end; option += ndpOptionLength(view, option)) {
+      if (view.getUint8(option) === type && ndpOptionLength(view, option) >= length) found.push(option);
+    }
+    return found;
   };
   const flags = view.getUint8(at + FLAGS);
-  const mac = find(NdpOption.SourceLinkLayer, LINK_LAYER_LENGTH);
-  const mtu = find(NdpOption.Mtu, MTU_LENGTH);
-  const rdnss = find(NdpOption.Rdnss, DNS_HEADER_LENGTH);
-  const dnssl = find(NdpOption.Dnssl, DNS_HEADER_LENGTH);
-  const dns = rdnss === -1 ? dnssl : rdnss;
+  const mac = all(NdpOption.SourceLinkLayer, LINK_LAYER_LENGTH).at(0);
+  const mtu = all(NdpOption.Mtu, MTU_LENGTH).at(0);
   return {
     hopLimit: view.getUint8(at + HOP_LIMIT),
     managed: (flags & MANAGED) !== 0,
     other: (flags & OTHER) !== 0,
-    lifetimeSeconds: routerLifetimeSeconds(view, at),
+    lifetimeSeconds: view.getUint16(at + LIFETIME),
     reachableMs: view.getUint32(at + REACHABLE),
     retransmissionMs: view.getUint32(at + RETRANSMISSION),
-    sourceMac: mac === -1 ? undefined : Uint8Array.from({ length: 6 }, (_, i) => view.getUint8(mac + 2 + i)),
-    mtu: mtu === -1 ? undefined : view.getUint32(mtu + 4),
-    prefixes: readPrefixes(view, at + OPTIONS, end),
-    resolvers: rdnss === -1 ? [] : readResolvers(view, rdnss),
-    searchDomains:
-      dnssl === -1
-        ? []
-        : decodeDnsNames(view, dnssl + DNS_HEADER_LENGTH, dnssl + ndpOptionLength(view, dnssl)),
-    dnsSeconds: dns === -1 ? 0 : view.getUint32(dns + 4),
+    sourceMac:
+      mac === undefined ? undefined : Uint8Array.from({ length: 6 }, (_, i) => view.getUint8(mac + 2 + i)),
+    mtu: mtu === undefined ? undefined : view.getUint32(mtu + 4),
+    prefixes: all(NdpOption.Prefix, PREFIX_LENGTH).map((option) => readPrefix(view, option)),
+    routes: all(NdpOption.Route, ROUTE_HEADER_LENGTH).map((option) => readRoute(view, option)),
+    resolvers: all(NdpOption.Rdnss, DNS_HEADER_LENGTH + 16).map((option) => readResolvers(view, option)),
+    searchLists: all(NdpOption.Dnssl, DNS_HEADER_LENGTH + 8).map((option) => ({
+      domains: decodeDnsNames(view, option + DNS_HEADER_LENGTH, option + ndpOptionLength(view, option)),
+      seconds: view.getUint32(option + 4),
+    })),
   };
 }
 
-function readPrefixes(view: DataView, at: number, end: number): AdvertisedPrefix[] {
-  const prefixes: AdvertisedPrefix[] = [];
-  for (let option = at; option < end; option += ndpOptionLength(view, option)) {
-    if (view.getUint8(option) !== NdpOption.Prefix || ndpOptionLength(view, option) !== PREFIX_LENGTH)
-      continue;
-    const flags = view.getUint8(option + 3);
-    prefixes.push({
-      address: ipv6Words(view, option + 16),
-      length: view.getUint8(option + 2),
-      onLink: (flags & ON_LINK) !== 0,
-      autonomous: (flags & AUTONOMOUS) !== 0,
-      validSeconds: view.getUint32(option + 4),
-      preferredSeconds: view.getUint32(option + 8),
-    });
-  }
-  return prefixes;
+function readPrefix(view: DataView, option: number): AdvertisedPrefix {
+  const flags = view.getUint8(option + 3);
+  return {
+    address: ipv6Words(view, option + 16),
+    length: view.getUint8(option + 2),
+    onLink: (flags & ON_LINK) !== 0,
+    autonomous: (flags & AUTONOMOUS) !== 0,
+    validSeconds: view.getUint32(option + 4),
+    preferredSeconds: view.getUint32(option + 8),
+  };
 }
 
-const readResolvers = (view: DataView, option: number): Uint32Array[] =>
-  Array.from({ length: (ndpOptionLength(view, option) - DNS_HEADER_LENGTH) >> 4 }, (_, i) =>
+/** As much of the prefix is there as the option holds; the rest is zero. */
+function readRoute(view: DataView, option: number): AdvertisedRoute {
+  const words = (ndpOptionLength(view, option) - ROUTE_HEADER_LENGTH) >> 2;
+  return {
+    address: Uint32Array.from({ length: 4 }, (_, i) =>
+      i < words ? view.getUint32(option + ROUTE_HEADER_LENGTH + 4 * i) : 0,
+    ),
+    length: view.getUint8(option + 2),
+    seconds: view.getUint32(option + 4),
+  };
+}
+
+const readResolvers = (view: DataView, option: number): AdvertisedResolvers => ({
+  addresses: Array.from({ length: (ndpOptionLength(view, option) - DNS_HEADER_LENGTH) >> 4 }, (_, i) =>
     ipv6Words(view, option + DNS_HEADER_LENGTH + 16 * i),
-  );
+  ),
+  seconds: view.getUint32(option + 4),
+});
 
 /**
  * Writes a message before `end`, which leaves room for at least 16 bytes. Options that do not fit are left out,
@@ -181,11 +199,16 @@ export function writeRouterAdvertisement(
     writePrefix(view, next, prefix);
     next += PREFIX_LENGTH;
   }
-  // A resolver with an IPv4 address has no place here.
-  const resolvers = message.resolvers.filter((words) => !isIpv4(words)).map(ipToBytes);
-  next += writeDnsOption(view, next, end, NdpOption.Rdnss, message.dnsSeconds, resolvers);
-  const names = message.searchDomains.map(encodeDnsName).filter((name) => name !== undefined);
-  next += writeDnsOption(view, next, end, NdpOption.Dnssl, message.dnsSeconds, names);
+  for (const { addresses, seconds } of message.resolvers) {
+    // A resolver with an IPv4 address has no place here.
+    const resolvers = addresses.filter((words) => !isIpv4(words)).map(ipToBytes);
+    next += writeDnsOption(view, next, end, NdpOption.Rdnss, seconds, resolvers);
+  }
+  for (const route of message.routes) next += writeRoute(view, next, end, route);
+  for (const { domains, seconds } of message.searchLists) {
+    const names = domains.map(encodeDnsName).filter((name) => name !== undefined);
+    next += writeDnsOption(view, next, end, NdpOption.Dnssl, seconds, names);
+  }
   return next - at;
 }
 
@@ -204,6 +227,17 @@ function writePrefix(view: DataView, at: number, prefix: AdvertisedPrefix): void
   view.setUint32(at + 8, prefix.preferredSeconds);
   view.setUint32(at + 12, 0);
   for (let i = 0; i < 4; i++) view.setUint32(at + 16 + 4 * i, prefix.address[i]);
+}
+
+/** Writes a route with as much of its prefix as counts; nothing when there is no room. Returns the length. */
+function writeRoute(view: DataView, at: number, end: number, route: AdvertisedRoute): number {
+  const words = 2 * Math.ceil(route.length / 64);
+  const length = ROUTE_HEADER_LENGTH + 4 * words;
+  if (at + length > end) return 0;
+  writeOptionHeader(view, at, NdpOption.Route, length, route.seconds);
+  view.setUint8(at + 2, route.length);
+  for (let i = 0; i < words; i++) view.setUint32(at + ROUTE_HEADER_LENGTH + 4 * i, route.address[i]);
+  return length;
 }
 
 /** Writes as many entries as fit, padded with zeros to 8 bytes; nothing when there is none. Returns the length. */

@@ -304,6 +304,12 @@ test("router advertisements are read back", () => {
     validSeconds: u32,
     preferredSeconds: u32,
   });
+  const route = fc.record({ address: v6, length: fc.integer({ min: 65, max: 128 }), seconds: u32 });
+  const resolvers = fc.record({ addresses: fc.array(v6, { minLength: 1, maxLength: 4 }), seconds: u32 });
+  const searchList = fc.record({
+    domains: fc.array(name, { minLength: 1, maxLength: 2 }),
+    seconds: u32,
+  });
   const message = fc.record({
     hopLimit: u8,
     managed: fc.boolean(),
@@ -314,20 +320,16 @@ test("router advertisements are read back", () => {
     sourceMac: fc.option(mac, { nil: undefined }),
     mtu: fc.option(u32, { nil: undefined }),
     prefixes: fc.array(prefix, { maxLength: 4 }),
-    resolvers: fc.array(v6, { maxLength: 4 }),
-    searchDomains: fc.array(name, { maxLength: 4 }),
-    dnsSeconds: u32,
+    routes: fc.array(route, { maxLength: 4 }),
+    resolvers: fc.array(resolvers, { maxLength: 2 }),
+    searchLists: fc.array(searchList, { maxLength: 2 }),
   });
   fc.assert(
     fc.property(fc.record({ ...place, message }), (p) => {
       const view = new DataView(new Uint8Array(p.at + 1500).fill(p.fill).buffer);
       const length = router.writeRouterAdvertisement(view, p.at, view.byteLength, p.message);
       expect(router.isRouterAdvertisementValid(view, p.at, p.at + length)).toBe(true);
-      const dns = p.message.resolvers.length + p.message.searchDomains.length > 0;
-      expect(router.readRouterAdvertisement(view, p.at, p.at + length)).toEqual({
-        ...p.message,
-        dnsSeconds: dns ? p.message.dnsSeconds : 0,
-      });
+      expect(router.readRouterAdvertisement(view, p.at, p.at + length)).toEqual(p.message);
     }),
   );
 });

@@ -9,12 +9,16 @@ import type { Link } from "../../../src/proto/link.ts";
 
 const HOST_LINK: NetworkLink = { index: 2, name: "eth0", mac: "", mtu: 1500, flags: 1 };
 
-/** The link of an engine whose host has these routes. */
+/** The link of an engine whose host has these routes; one without routes for IPv6 has none. */
 function link(routes: Route[], network: Partial<NetworkOptions> = {}): Link {
-  const template = { link: HOST_LINK, addresses: [], routes, gateway: "192.0.2.1" };
+  const [ipv4, ipv6] = [4, 6].map((family) => ({
+    link: HOST_LINK,
+    addresses: [],
+    routes: routes.filter((each) => each.family === family),
+  }));
   const asked = { ...DEFAULT_NETWORK, addresses: ["192.0.2.10/24", "2001:db8::10/64"], ...network };
   const options = {
-    plan: planNetwork({ ...NO_TEMPLATE, ipv4: template }, asked),
+    plan: planNetwork({ ...NO_TEMPLATE, ipv4, ...(ipv6.routes.length > 0 && { ipv6 }) }, asked),
     interface: { name: "eth0", index: 2, mtu: 1500 },
     routerAdvertisements: asked.routerAdvertisements,
     dhcp: asked.dhcp,
@@ -53,6 +57,17 @@ test("of the routes, those are told that a program can be told", () => {
     "198.51.100.0/24 0.0.0.0",
     "203.0.113.0/24 0.0.0.0",
   ]);
+});
+
+test("so it is with IPv6, where all of them lead through us", () => {
+  const { routes } = link([
+    { ...plannedRoute(6, { destination: "::/0", gateway: "fe80::1" }), metric: 1024 },
+    { ...plannedRoute(6, { destination: "::/0", gateway: "fe80::2" }), metric: 512 },
+    plannedRoute(6, { destination: "2001:db8:5::/48" }),
+    { ...plannedRoute(6, { destination: "2001:db8:6::/48" }), table: 100 },
+  ]).v6;
+  const text = routes.map(({ address, length }) => `${formatIp(address)}/${length}`);
+  expect(text.toSorted()).toEqual(["2001:db8:5::/48", "::/0"]);
 });
 
 test("what services tell is what was asked for", () => {

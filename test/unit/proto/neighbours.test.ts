@@ -1,14 +1,8 @@
 import { beforeEach, expect, test } from "@jest/globals";
-import { Ndp } from "../../../src/proto/ndp.ts";
-import { Output } from "../../../src/proto/output.ts";
 import { Stack } from "../../../src/proto/stack.ts";
 import { ARP_LENGTH, ArpOperation, writeArp } from "../../../src/wire/arp.ts";
 import { EtherType } from "../../../src/wire/ethernet.ts";
 import { writeNeighborSolicitation } from "../../../src/wire/ndp.ts";
-import {
-  isRouterAdvertisementValid,
-  readRouterAdvertisement,
-} from "../../../src/wire/router-advertisement.ts";
 import { FakeNet, GUEST_4, GUEST_6, ip } from "../../support/fake-net.ts";
 import { ethernetFrame, ipFrame } from "../../support/frames.ts";
 
@@ -86,52 +80,4 @@ test("NDP: what came through a router is refused", () => {
   solicit(LINK_LOCAL, "2001:db8::1", 254);
   expect(net.takeFrames()).toEqual([]);
   expect(net.counters.snapshot()).toMatchObject({ dropNdp: 1 });
-});
-
-const askRouter = (from: string): void =>
-  take(ipFrame("ff02::2", 58, Uint8Array.of(133, 0, 0, 0, 0, 0, 0, 0), { from, hopLimit: 255 }));
-
-test("NDP: no router where the namespace is configured directly", () => {
-  askRouter(LINK_LOCAL);
-  expect(net.takeFrames()).toEqual([]);
-  expect(stack.nextDelay()).toBe(-1);
-});
-
-test.each([true, false])("NDP: the router tells prefix, MTU and resolvers, and of DHCPv6: %s", (dhcp) => {
-  net.link.routerAdvertisements = true;
-  net.link.v6.dhcp = dhcp;
-  net.link.advertise = { resolvers: [ip("2001:db8::53")], searchDomains: ["example.org"] };
-  net.link.v6.assigned.push(ip("2001:db8::11"), ip("fe80::10"));
-  askRouter(LINK_LOCAL);
-  const [frame] = net.host.frames;
-  const view = new DataView(frame.buffer);
-  expect(isRouterAdvertisementValid(view, 64, frame.length)).toBe(true);
-  const message = readRouterAdvertisement(view, 64, frame.length);
-  expect(message).toMatchObject({ mtu: 1500, lifetimeSeconds: 65_535, searchDomains: ["example.org"] });
-  expect([message.managed, message.other]).toEqual([dhcp, false]);
-  expect(message.prefixes.map(({ address, length }) => [address, length])).toEqual([[ip("2001:db8::"), 64]]);
-  expect(net.takeFrames()[0]).toMatch(/^fe80::1 > fe80::10: /);
-});
-
-test("NDP: who has no address yet is answered with everybody", () => {
-  net.link.routerAdvertisements = true;
-  askRouter("::");
-  expect(net.host.frames[0].slice(10, 16)).toEqual(Uint8Array.of(0x33, 0x33, 0, 0, 0, 1));
-  expect(net.takeFrames()[0]).toMatch(/^fe80::1 > ff02::1: /);
-});
-
-test("NDP: the router comes back at random times within RFC 4861's bounds, not at once", () => {
-  net.link.routerAdvertisements = true;
-  const random = [0, 0.5, 0.999];
-  const ndp = new Ndp(net, new Output(net), () => random.shift() ?? 0);
-  const seconds: number[] = [];
-  ndp.expire();
-  expect(net.takeFrames()).toEqual([]);
-  for (let i = 0; i < 3; i++) {
-    seconds.push(ndp.nextDelay() / 1000);
-    net.advance(ndp.nextDelay());
-    ndp.expire();
-    expect(net.takeFrames().length).toBe(1);
-  }
-  expect(seconds).toEqual([200, 400, 599.6]);
 });

@@ -129,7 +129,7 @@ const FRAMES: [string, string][] = [
      ff020000000000000000000000000002 85007b1a00000000 010102000000000a`,
   ],
   [
-    "2001:db8::2 > 2001:db8::1: router advertisement, lifetime 65535, length 16",
+    "2001:db8::2 > 2001:db8::1: router advertisement, lifetime 65535, managed",
     `${V6_TO_A} 6000000000103aff ${B_TO_A} 8600 0000 ff80ffff 00000000 00000000`,
   ],
   [

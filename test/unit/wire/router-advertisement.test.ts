@@ -6,7 +6,6 @@ import {
   MAXIMUM_ROUTER_SECONDS,
   readRouterAdvertisement,
   type RouterAdvertisement,
-  routerLifetimeSeconds,
   writeRouterAdvertisement,
 } from "../../../src/wire/router-advertisement.ts";
 import { hex, hexOf, validTruncations } from "./hex.ts";
@@ -30,9 +29,19 @@ const MESSAGE: RouterAdvertisement = {
       preferredSeconds: 3600,
     },
   ],
-  resolvers: [parseIp("2001:db8::53")!, parseIp("2001:db8::54")!],
-  searchDomains: ["example.com", "a.test"],
-  dnsSeconds: INFINITE_SECONDS,
+  routes: [
+    { address: parseIp("::")!, length: 0, seconds: 0 },
+    { address: parseIp("2001:db8:5::")!, length: 48, seconds: INFINITE_SECONDS },
+    { address: parseIp("2001:db8::53")!, length: 128, seconds: 1800 },
+  ],
+  resolvers: [
+    { addresses: [parseIp("2001:db8::53")!, parseIp("2001:db8::54")!], seconds: INFINITE_SECONDS },
+    { addresses: [parseIp("2001:db8::55")!], seconds: 0 },
+  ],
+  searchLists: [
+    { domains: ["example.com", "a.test"], seconds: INFINITE_SECONDS },
+    { domains: ["b.test"], seconds: 0 },
+  ],
 };
 
 const BYTES = hex(`
@@ -47,10 +56,16 @@ const BYTES = hex(`
   19 05 0000 ffffffff               // RDNSS
   20010db8000000000000000000000053
   20010db8000000000000000000000054
+  19 03 0000 00000000               // RDNSS that holds no more
+  20010db8000000000000000000000055
+  18 01 0000 00000000               // routes: everywhere; 48 bits; 128 bits
+  18 02 3000 ffffffff 20010db800050000
+  18 03 8000 00000708 20010db8000000000000000000000053
   1f 04 0000 ffffffff               // DNSSL
   07 6578616d706c65 03 636f6d 00    // example.com
   01 61 04 74657374 00              // a.test
   000000                            // padding
+  1f 02 0000 00000000 01 62 04 74657374 00
 `);
 
 const NOTHING: RouterAdvertisement = {
@@ -59,8 +74,9 @@ const NOTHING: RouterAdvertisement = {
   sourceMac: undefined,
   mtu: undefined,
   prefixes: [],
+  routes: [],
   resolvers: [],
-  searchDomains: [],
+  searchLists: [],
 };
 
 /** The message as written into `room` bytes that held ones, as hexadecimal. */
@@ -77,26 +93,26 @@ test("a message is written", () => {
 
 test("a message is read", () => {
   expect(isRouterAdvertisementValid(BYTES, 0, BYTES.byteLength)).toBe(true);
-  expect(routerLifetimeSeconds(BYTES, 0)).toBe(65_535);
   expect(readRouterAdvertisement(BYTES, 0, BYTES.byteLength)).toEqual(MESSAGE);
 });
 
 test("a message without options is written and read", () => {
   const bytes = hex(written(NOTHING, 1000));
   expect(bytes.byteLength).toBe(16);
-  expect(readRouterAdvertisement(bytes, 0, 16)).toEqual({ ...NOTHING, dnsSeconds: 0 });
+  expect(readRouterAdvertisement(bytes, 0, 16)).toEqual(NOTHING);
 });
 
 test("search domains do not need resolvers", () => {
-  const bytes = hex(written({ ...NOTHING, searchDomains: ["test"] }, 1000));
-  const message = readRouterAdvertisement(bytes, 0, bytes.byteLength);
-  expect(message.searchDomains).toEqual(["test"]);
-  expect(message.dnsSeconds).toBe(INFINITE_SECONDS);
+  const searchLists = [{ domains: ["test"], seconds: 9 }];
+  const bytes = hex(written({ ...NOTHING, searchLists }, 1000));
+  expect(readRouterAdvertisement(bytes, 0, bytes.byteLength)).toEqual({ ...NOTHING, searchLists });
 });
 
 test("a truncated message is valid only where an option would begin", () => {
-  // Behind the fixed part, the MAC address, the MTU, the prefix, RDNSS.
-  expect(validTruncations(BYTES, isRouterAdvertisementValid)).toEqual([16, 24, 32, 64, 104]);
+  // Behind the fixed part, the MAC address, the MTU, the prefix, resolvers, routes, search domains.
+  expect(validTruncations(BYTES, isRouterAdvertisementValid)).toEqual([
+    16, 24, 32, 64, 104, 128, 136, 152, 176, 208,
+  ]);
 });
 
 test("whatever the room, what is written is valid and stays inside", () => {
@@ -108,8 +124,8 @@ test("whatever the room, what is written is valid and stays inside", () => {
 test("names that the DNS cannot carry, and resolvers with IPv4 addresses, are left out", () => {
   const message = {
     ...NOTHING,
-    resolvers: [parseIp("192.0.2.1")!],
-    searchDomains: ["a..b", "", "x".repeat(64), "münchen.test"],
+    resolvers: [{ addresses: [parseIp("192.0.2.1")!], seconds: 9 }],
+    searchLists: [{ domains: ["a..b", "", "x".repeat(64), "münchen.test"], seconds: 9 }],
   };
   expect(written(message, 1000)).toBe(written(NOTHING, 1000));
 });
@@ -117,13 +133,13 @@ test("names that the DNS cannot carry, and resolvers with IPv4 addresses, are le
 test("lists longer than an option can hold are cut", () => {
   const many = {
     ...NOTHING,
-    resolvers: Array.from({ length: 300 }, () => parseIp("2001:db8::53")!),
-    searchDomains: Array.from({ length: 1000 }, (_, i) => `d${i}.test`),
+    resolvers: [{ addresses: Array.from({ length: 300 }, () => parseIp("2001:db8::53")!), seconds: 9 }],
+    searchLists: [{ domains: Array.from({ length: 1000 }, (_, i) => `d${i}.test`), seconds: 9 }],
   };
   const bytes = hex(written(many, 65_000));
   const message = readRouterAdvertisement(bytes, 0, bytes.byteLength);
-  expect(message.resolvers).toHaveLength(127);
-  expect(message.searchDomains.length).toBeGreaterThan(150);
+  expect(message.resolvers[0].addresses).toHaveLength(127);
+  expect(message.searchLists[0].domains.length).toBeGreaterThan(150);
   expect(bytes.byteLength).toBeLessThanOrEqual(16 + 2 * 2040);
 });
 
@@ -136,5 +152,5 @@ test("options too short for what they should hold are not read", () => {
   `);
   expect(isRouterAdvertisementValid(bytes, 0, 40)).toBe(true);
   const message = readRouterAdvertisement(bytes, 0, 40);
-  expect([message.prefixes, message.resolvers, message.searchDomains]).toEqual([[], [], []]);
+  expect([message.prefixes, message.resolvers, message.searchLists]).toEqual([[], [], []]);
 });
