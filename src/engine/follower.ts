@@ -60,8 +60,8 @@ export class Follower {
   /** Undefined where programs inside configure the link. */
   #reconciler: Reconciler | undefined;
   readonly #resolvConf: ResolvConfWatch;
-  /** What was looked at is of this moment, or older. */
-  #isScheduled = false;
+  /** When there will be a look, by performance.now(). */
+  #dueMs = Infinity;
   #restUntilMs = 0;
   /** The container has to be looked at even when nothing of the host has changed. */
   #isContainerStale = true;
@@ -112,7 +112,7 @@ export class Follower {
       if (!this.#resolvConf.hasChanged()) return;
     } else if (event === FollowEvent.Timer) {
       takeExpirations(this.#timer);
-      this.#isScheduled = false;
+      this.#dueMs = Infinity;
       this.#look();
       return;
     }
@@ -144,23 +144,21 @@ export class Follower {
   }
 
   #schedule(afterMs = DEBOUNCE_MS): void {
-    if (this.#isScheduled) return;
-    this.#isScheduled = true;
-    armTimer(this.#timer, Math.max(afterMs, this.#restUntilMs - performance.now()));
+    const nowMs = performance.now();
+    const dueMs = Math.max(nowMs + afterMs, this.#restUntilMs);
+    if (dueMs >= this.#dueMs) return;
+    this.#dueMs = dueMs;
+    armTimer(this.#timer, dueMs - nowMs);
   }
 
   #look(): void {
     const before = process.cpuUsage();
     try {
       this.#hearAgain();
-      this.#resync(performance.now());
-      this.#failure = "";
+      this.#noteFailure(this.#resync(performance.now()));
     } catch (cause) {
       if (!(cause instanceof SysError)) throw cause;
-      if (cause.message !== this.#failure)
-        this.#log.warn(`the container is not up to date: ${cause.message}`);
-      this.#failure = cause.message;
-      this.#isContainerStale = true;
+      this.#noteFailure(cause.message);
     }
     // Waiting for a guard (runtime/guard.ts) takes no processor.
     const { user, system } = process.cpuUsage(before);
@@ -170,6 +168,15 @@ export class Follower {
       this.#isContainerStale = true;
       this.#schedule(RETIRE_MS);
     }
+  }
+
+  /** @param failure empty when there is none any more */
+  #noteFailure(failure: string): void {
+    if (failure !== "" && failure !== this.#failure) {
+      this.#log.warn(`the container is not up to date: ${failure}`);
+    }
+    if (failure !== "") this.#isContainerStale = true;
+    this.#failure = failure;
   }
 
   /** What comes from now on wakes us again; what has come is about to be seen. */
@@ -187,15 +194,15 @@ export class Follower {
     }
   }
 
-  /** Looks at host and container and applies the difference. */
-  #resync(nowMs: number): void {
+  /** Looks at host and container and applies the difference; tells what could not be done, or nothing. */
+  #resync(nowMs: number): string {
     const { asked } = this.#options;
     const template = chooseTemplate(readHostNetwork(this.#hostNetlink), asked.network);
     const connection = connectionOf(template, this.#resolvConf.current, asked);
     const text = JSON.stringify(connection);
     if (text === this.#last && !this.#isContainerStale) {
       this.#engine.stack.hostChanged();
-      return;
+      return "";
     }
     const isNews = text !== this.#last;
     this.#last = text;
@@ -208,6 +215,7 @@ export class Follower {
     for (const sentence of result?.warnings ?? []) if (isNews) this.#log.warn(sentence);
     this.#update(connection, result?.removed ?? []);
     if (isNews) this.#log.info("the connection follows the host", describe(connection.plan));
+    return result?.failures[0] ?? "";
   }
 
   /** Engine and protocols work with what holds now. */

@@ -58,10 +58,11 @@ export function configureNetns(
   changeLink(netlink, link.index, { setFlags: LinkFlag.Up });
   const linkLocal = linkLocalFrom(mac);
   const reconciler = new Reconciler({ netlink, interfaceIndex: link.index, linkLocal });
-  const { ipv4, ipv6, warnings } = reconciler.reconcile(plan, 0);
+  const { ipv4, ipv6, warnings, failures } = reconciler.reconcile(plan, 0);
   // After the link goes down and up again, the kernel makes the same address by itself.
   if (ipv6 && isOurs) setAddressGeneration(netlink, link.index, AddressGeneration.Eui64);
-  const configured = { name: tapName, interfaceIndex: link.index, mac, ipv4, ipv6, warnings };
+  const all = [...warnings, ...failures];
+  const configured = { name: tapName, interfaceIndex: link.index, mac, ipv4, ipv6, warnings: all };
   return ipv6 ? { ...configured, linkLocal } : configured;
 }
 

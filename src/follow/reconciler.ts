@@ -36,9 +36,12 @@ const ROUNDS_MAX = 4;
 const GRACE_MS = 30_000;
 /** What every link-local address has (RFC 4291 section 2.5.6). */
 const LINK_PREFIX = { prefixLength: 64, noPrefixRoute: false, metric: 0 };
-const { EEXIST, EACCES, EOPNOTSUPP, EAFNOSUPPORT, ESRCH, EADDRNOTAVAIL, ENODEV } = constants.errno;
-/** What is to go away has gone. */
-const GONE = [ESRCH, EADDRNOTAVAIL, ENODEV];
+const { EEXIST, EACCES, EOPNOTSUPP, EAFNOSUPPORT, ESRCH, EADDRNOTAVAIL, ENODEV, ENXIO } = constants.errno;
+/** What is to go away has gone; with a small MTU all of IPv6 (ENXIO). */
+const GONE = [ESRCH, EADDRNOTAVAIL, ENODEV, ENXIO];
+
+/** Switched off by sysctl (EACCES) or not in the kernel. */
+const FAMILY_MISSING = [EACCES, EOPNOTSUPP, EAFNOSUPPORT];
 
 /** What came of a plan. */
 export interface Reconciled {
@@ -47,8 +50,10 @@ export interface Reconciled {
   ipv6: boolean;
   /** Addresses that the container no longer has. */
   removed: string[];
-  /** What could not be done, one sentence each. */
+  /** What the container cannot have, one sentence each. */
   warnings: string[];
+  /** What went wrong and should be tried again, one sentence each; the rest has been done. */
+  failures: string[];
 }
 
 export interface ReconcilerOptions {
@@ -113,6 +118,7 @@ export class Reconciler {
       ipv6: plan.ipv6.enabled,
       removed: [],
       warnings: [],
+      failures: [],
     };
     let refused: RefusedRoute[] = [];
     for (let i = 0; i < ROUNDS_MAX; i++) {
@@ -181,7 +187,7 @@ export class Reconciler {
       (address) => this.#isOurs(address),
       this.#gone,
     );
-    let isChanged = this.#setMtu(plan.mtu, actual.link.mtu);
+    let isChanged = this.#setMtu(plan.mtu, actual.link.mtu, result);
     for (const address of addresses.before) this.#delete(address, result);
     for (const address of [...addresses.add, ...addresses.change]) {
       isChanged = this.#put(address, result) || isChanged;
@@ -190,34 +196,42 @@ export class Reconciler {
     const wanted = this.#wantedRoutes(plan).filter(({ family }) => result[`ipv${family}`]);
     const routes = routeChanges(wanted, actual.routes, this.#index, this.#gone);
     const refused = installRoutes(this.#netlink, routes);
-    for (const route of routes.remove) ignoring(GONE, () => deleteRoute(this.#netlink, route));
+    for (const route of routes.remove) {
+      attempt(`remove the route ${describeRoute(route)}`, result, () => deleteRoute(this.#netlink, route));
+    }
     for (const address of addresses.remove) isChanged = this.#retire(address, result, nowMs) || isChanged;
     const routeCount = routes.add.length + routes.replace.length + routes.remove.length;
     return { isChanged: isChanged || refused.length < routeCount, refused };
   }
 
-  #setMtu(wanted: number, actual: number): boolean {
+  #setMtu(wanted: number, actual: number, result: Reconciled): boolean {
     const isTheirs = this.#mtu !== undefined && actual !== this.#mtu;
     if (wanted === 0 || wanted === actual || isTheirs) {
       this.#mtu ??= actual;
       return false;
     }
-    changeLink(this.#netlink, this.#index, { mtu: wanted });
+    const change = (): void => changeLink(this.#netlink, this.#index, { mtu: wanted });
+    if (!attempt(`set the MTU to ${wanted}`, result, change)) return false;
     this.#mtu = wanted;
     return true;
   }
 
   #put(address: NetworkAddress, result: Reconciled): boolean {
-    if (!result[`ipv${address.family}`]) return false;
+    const family = `ipv${address.family}` as const;
+    const key = addressKey(address);
+    if (!result[family]) return false;
     try {
       changeAddress(this.#netlink, address);
     } catch (cause) {
-      if (!isFamilyMissing(cause)) throw cause;
-      result[`ipv${address.family}`] = false;
+      if (!(cause instanceof SysError)) throw cause;
+      if (!FAMILY_MISSING.includes(cause.errno)) {
+        result.failures.push(`cannot add the address ${key}: ${cause.message}`);
+        return false;
+      }
+      result[family] = false;
       result.warnings.push(`the container has no IPv${address.family}: ${cause.message}`);
       return false;
     }
-    const key = addressKey(address);
     this.#added.add(key);
     this.#retiring.delete(key);
     return true;
@@ -233,13 +247,13 @@ export class Reconciler {
     }
     if (this.#retiring.has(key)) return false;
     this.#retiring.set(key, until);
-    changeAddress(this.#netlink, { ...address, flags: address.flags | AddressFlag.Deprecated });
-    return true;
+    const deprecated = { ...address, flags: address.flags | AddressFlag.Deprecated };
+    return attempt(`deprecate the address ${key}`, result, () => changeAddress(this.#netlink, deprecated));
   }
 
   #delete(address: NetworkAddress, result: Reconciled): void {
-    ignoring(GONE, () => deleteAddress(this.#netlink, address));
     const key = addressKey(address);
+    if (!attempt(`remove the address ${key}`, result, () => deleteAddress(this.#netlink, address))) return;
     this.#added.delete(key);
     this.#retiring.delete(key);
     result.removed.push(address.address);
@@ -293,33 +307,56 @@ interface RefusedRoute {
 
 /**
  * Installs routes; one that is there already counts as installed. A gateway may be reachable only through a route that
- * comes later, so the refused ones are tried again until a round installs nothing.
+ * comes later, so the refused ones are tried again until a round installs nothing. What is refused then has a gateway
+ * that was reachable when the host got the route: we answer for it all the same.
  */
 function installRoutes(
   netlink: Netlink,
   { add, replace }: { add: Route[]; replace: Route[] },
 ): RefusedRoute[] {
   const replaced = new Set(replace);
+  const install = (route: Route, change = route): RefusedRoute[] => {
+    const reason = tryRoute(() => (replaced.has(route) ? changeRoute : addRoute)(netlink, change));
+    return reason === undefined ? [] : [{ route, reason }];
+  };
   let pending = [...add, ...replace];
   for (;;) {
-    const refused = pending.flatMap((route) => {
-      const install = replaced.has(route) ? changeRoute : addRoute;
-      const reason = tryRoute(() => install(netlink, route));
-      return reason === undefined ? [] : [{ route, reason }];
-    });
-    if (refused.length === 0 || refused.length === pending.length) return refused;
+    const refused = pending.flatMap((route) => install(route));
+    if (refused.length === 0) return [];
+    if (refused.length === pending.length) return pending.flatMap((route) => install(route, onLink(route)));
     pending = refused.map(({ route }) => route);
   }
 }
 
+/** The same route, whatever the prefixes of the link say of its gateways. */
+const onLink = (route: Route): Route => ({
+  ...route,
+  nexthops: route.nexthops.map((nexthop) => ({ ...nexthop, onlink: nexthop.gateway !== "" })),
+});
+
+/** Undefined for success. */
 function tryRoute(install: () => void): string | undefined {
   try {
-    ignoring([EEXIST], install);
-    return undefined;
+    install();
   } catch (cause) {
-    if (cause instanceof SysError) return cause.message;
-    throw cause;
+    if (!(cause instanceof SysError)) throw cause;
+    return cause.errno === EEXIST ? undefined : cause.message;
   }
+  return undefined;
+}
+
+/** Does something without which the rest can be done, and notes what goes wrong. Tells whether it is done now. */
+function attempt(what: string, { failures }: Reconciled, action: () => void): boolean {
+  try {
+    action();
+  } catch (cause) {
+    if (!(cause instanceof SysError)) throw cause;
+    if (!GONE.includes(cause.errno)) {
+      failures.push(`cannot ${what}: ${cause.message}`);
+      return false;
+    }
+  }
+  return true;
 }
 
 /** A route of a plan with the link's index in its next hops, and our mark. */
@@ -329,21 +366,8 @@ const throughLink = (route: Route, interfaceIndex: number): Route => ({
   nexthops: route.nexthops.map((nexthop) => ({ ...nexthop, interfaceIndex })),
 });
 
-/** Switched off by sysctl (EACCES) or not in the kernel. */
-function isFamilyMissing(cause: unknown): cause is SysError {
-  return cause instanceof SysError && [EACCES, EOPNOTSUPP, EAFNOSUPPORT].includes(cause.errno);
-}
-
 function describeRoute(route: Route): string {
   const gateways = route.nexthops.map((nexthop) => nexthop.gateway).filter((gateway) => gateway !== "");
   const via = gateways.length === 0 ? "" : ` via ${gateways.join(", ")}`;
   return `${route.destination}/${route.destinationLength}${via}`;
-}
-
-function ignoring(errors: readonly number[], action: () => void): void {
-  try {
-    action();
-  } catch (cause) {
-    if (!(cause instanceof SysError && errors.includes(cause.errno))) throw cause;
-  }
 }
