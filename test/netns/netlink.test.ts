@@ -112,7 +112,7 @@ test("a route that the kernel refuses is named and does not stop the others", ()
   };
   const found = applyPlan({ ...plan, ipv4: { ...plan.ipv4, routes: [wrong, ...plan.ipv4.routes] } });
   expect(found.configured.warnings).toEqual([
-    "route 192.0.2.0/25 via 224.0.0.1 is not copied: netlink request 24 (Nexthop has invalid gateway): EINVAL",
+    "route 192.0.2.0/24 via 224.0.0.1 is not copied: netlink request 24 (Nexthop has invalid scope): EINVAL",
   ]);
   expect(plan.ipv4.routes).toHaveLength(3);
   expect(keys(found.routes.filter((route: { family: number }) => route.family === 4))).toEqual(
