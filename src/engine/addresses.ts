@@ -21,6 +21,7 @@ export function buildLink(options: EngineOptions, offloads: number): Link {
     v6: { ...buildFamily(options, 6), routes: routesToTell(options.plan.ipv6.routes).map(toPrefix) },
     offload: offloads !== 0,
     udpOffload: (offloads & TUN_F_USO4) !== 0,
+    follows: options.asked.network.follow,
     routerAdvertisements: options.routerAdvertisements,
     advertise: { ...options.advertise, resolvers: addresses(options.advertise.resolvers) },
   };

@@ -8,6 +8,7 @@ import { DHCP6_SERVER_PORT } from "../wire/dhcp6.ts";
 import { Dhcp4 } from "./dhcp4.ts";
 import { Dhcp6 } from "./dhcp6.ts";
 import type { Taker } from "./input.ts";
+import type { Link } from "./link.ts";
 import type { Net } from "./net.ts";
 import type { Output } from "./output.ts";
 
@@ -21,13 +22,18 @@ export interface DhcpServer {
 
 export class Dhcp implements Taker {
   readonly #view: DataView;
-  readonly #dhcp4: DhcpServer;
+  readonly #dhcp4: Dhcp4;
   readonly #dhcp6: DhcpServer;
 
   constructor(net: Net, output: Output) {
     this.#view = net.host.arena.view;
     this.#dhcp4 = new Dhcp4(net, output);
     this.#dhcp6 = new Dhcp6(net, output);
+  }
+
+  /** @param before the link as it was */
+  networkChanged(before: Link): void {
+    this.#dhcp4.networkChanged(before);
   }
 
   take(at: number, end: number): boolean {

@@ -1,9 +1,9 @@
 /**
- * A DHCPv4 server (RFC 2131) for one client: the container, whose address is known before it asks and is its own for
- * ever. It keeps nothing; what it says is read from the link at the time of the answer. BOOTP is answered as well
- * (RFC 1534). There are no relays on this link.
+ * A DHCPv4 server (RFC 2131) for one client: the container, whose addresses are known before it asks. What it says is
+ * read from the link at the time of the answer; a client that comes back with an address that is not the container's any
+ * more is refused, and begins anew. BOOTP is answered as well (RFC 1534). There are no relays on this link.
  */
-import { ipToBytes, isBroadcast4, isIpv4, netmask4, sameIp } from "../base/address.ts";
+import { ipToBytes, ipv4Words, isBroadcast4, isIpv4, netmask4 } from "../base/address.ts";
 import { Count } from "../base/counters.ts";
 import { MAPPED, packKind, packPorts, SIDE_WORDS, SideWord } from "../flow/table.ts";
 import { Pif } from "../flow/state.ts";
@@ -28,11 +28,11 @@ import { IPV4_LENGTH, IpProtocol } from "../wire/ipv4.ts";
 import { UDP_LENGTH } from "../wire/udp.ts";
 import { classlessRoutes } from "./classless-routes.ts";
 import type { DhcpServer } from "./dhcp.ts";
+import { INFINITE_SECONDS, leaseOf } from "./lease.ts";
+import type { Link } from "./link.ts";
 import type { Net } from "./net.ts";
 import type { Output } from "./output.ts";
 
-/** A lease that never ends (RFC 2131 section 3.3). */
-const INFINITE_SECONDS = 0xffffffff;
 /** IP packets, in bytes: what every client takes, and what it may ask for at most. */
 const PACKET_MIN = 576;
 const PACKET_MAX = 1500;
@@ -40,11 +40,15 @@ const EVERYBODY = 0xffffffff;
 const EVERYBODY_MAC = new Uint8Array(6).fill(0xff);
 /** A server does not tell what came of DNS updates (RFC 4702 section 2.2). */
 const NO_RESULT = 0xff;
+/** As many addresses that were ours are ours to clients still. */
+const FORMER_MAX = 8;
 
 /** What is said to a request. */
 interface Answer {
   /** Dhcp4Type. */
   type: number;
+  /** Who we are to the client. */
+  server: number;
   /** The client's address as it says itself ("ciaddr"), and as we say ("yiaddr"); host order, 0 for none. */
   client: number;
   yours: number;
@@ -55,6 +59,10 @@ export class Dhcp4 implements DhcpServer {
   readonly #output: Output;
   /** The side that an answer leaves on. */
   readonly #side = new Uint32Array(SIDE_WORDS);
+  /** What our address was before, the latest last: clients come back to the server that they know. */
+  #former: number[] = [];
+  /** The last address that a client found in use, or 0. */
+  #declined = 0;
 
   constructor(net: Net, output: Output) {
     this.#net = net;
@@ -64,10 +72,20 @@ export class Dhcp4 implements DhcpServer {
     this.#side[SideWord.Endpoint + 2] = MAPPED;
   }
 
+  networkChanged(before: Link): void {
+    const ours = before.v4.ours[3];
+    if (ours === this.#net.link.v4.ours[3]) return;
+    this.#former = [...this.#former.filter((each) => each !== ours), ours].slice(-FORMER_MAX);
+  }
+
   isAsked(): boolean {
     const { flows, link } = this.#net;
-    const isOurs = sameIp(flows.key, SideWord.Ours, link.v4.ours, 0);
-    return link.v4.dhcp && (isOurs || isBroadcast4(flows.key, SideWord.Ours));
+    if (!link.v4.dhcp || !isIpv4(flows.key, SideWord.Ours)) return false;
+    return isBroadcast4(flows.key, SideWord.Ours) || this.#isOurs(flows.key[SideWord.Ours + 3]);
+  }
+
+  #isOurs(address: number): boolean {
+    return address === this.#net.link.v4.ours[3] || this.#former.includes(address);
   }
 
   input(at: number, end: number): void {
@@ -80,49 +98,61 @@ export class Dhcp4 implements DhcpServer {
 
   /** Answers, where there is something to say; false when the message is not for a server, or not for this one. */
   #request(at: number, end: number): boolean {
-    const { host, link } = this.#net;
-    const { view } = host.arena;
+    const { view } = this.#net.host.arena;
     const client = dhcp4ClientAddress(view, at);
     const wanted = dhcp4Address(view, at, end, Dhcp4Option.RequestedAddress) || client;
-    const server = dhcp4Address(view, at, end, Dhcp4Option.Server);
+    const named = dhcp4Address(view, at, end, Dhcp4Option.Server);
+    if (named !== 0 && !this.#isOurs(named)) return false;
+    const server = named || this.#addressed();
     const yours = this.#addressFor(wanted);
-    const isRapid = dhcp4Value(view, at, end, Dhcp4Option.RapidCommit) !== undefined;
     const type = dhcp4Type(view, at, end);
     switch (type) {
       case Dhcp4Type.Inform:
-        return this.#send(at, end, { type: Dhcp4Type.Ack, client, yours: 0 });
+        return this.#send(at, end, { type: Dhcp4Type.Ack, server, client, yours: 0 });
       case Dhcp4Type.Decline:
+        this.#declined = wanted;
+        return true;
       case Dhcp4Type.Release:
-        // There is no other address to give, and nobody else to give this one to.
+        // There is nobody else to give it to.
         return true;
       case Dhcp4Type.Request:
-        if (server !== 0 && server !== link.v4.ours[3]) return false;
         if (wanted !== 0 && wanted !== yours) {
-          return this.#send(at, end, { type: Dhcp4Type.Nak, client: 0, yours: 0 });
+          return this.#send(at, end, { type: Dhcp4Type.Nak, server, client: 0, yours: 0 });
         }
-        return yours !== 0 && this.#send(at, end, { type: Dhcp4Type.Ack, client, yours });
+        return yours !== 0 && this.#send(at, end, { type: Dhcp4Type.Ack, server, client, yours });
       case Dhcp4Type.Discover: {
+        const isRapid = this.#value(at, end, Dhcp4Option.RapidCommit) !== undefined;
         const next = isRapid ? Dhcp4Type.Ack : Dhcp4Type.Offer;
-        return yours !== 0 && this.#send(at, end, { type: next, client: 0, yours });
+        return yours !== 0 && this.#send(at, end, { type: next, server, client: 0, yours });
       }
       case Dhcp4Type.Bootp:
-        return yours !== 0 && this.#send(at, end, { type, client, yours });
+        return yours !== 0 && this.#send(at, end, { type, server, client, yours });
       default:
         return false;
     }
   }
 
-  /** The address asked for where it is one of the container's, else the most important one; 0 when it has none. */
+  /** Which of our addresses the message was sent to. */
+  #addressed(): number {
+    const { flows, link } = this.#net;
+    return isBroadcast4(flows.key, SideWord.Ours) ? link.v4.ours[3] : flows.key[SideWord.Ours + 3];
+  }
+
+  /**
+   * The address asked for where it is one of the container's, else the most important one; 0 when it has none. One that
+   * was found in use comes last.
+   */
   #addressFor(wanted: number): number {
-    const { assigned } = this.#net.link.v4;
-    return (assigned.find((address) => address[3] === wanted) ?? assigned.at(0))?.[3] ?? 0;
+    const addresses = this.#net.link.v4.assigned.map((each) => each[3]);
+    if (addresses.includes(wanted)) return wanted;
+    return addresses.find((each) => each !== this.#declined) ?? addresses.at(0) ?? 0;
   }
 
   #send(at: number, end: number, answer: Answer): true {
     const { host, link } = this.#net;
     const { view } = host.arena;
     const side = this.#side;
-    side.set(link.v4.ours, SideWord.Ours);
+    side.set(ipv4Words(answer.server), SideWord.Ours);
     side[SideWord.Endpoint + 3] = this.#destination(at, answer);
     const mac = side[SideWord.Endpoint + 3] === EVERYBODY ? EVERYBODY_MAC : link.guestMac;
     const reply = this.#output.payloadAt;
@@ -154,25 +184,35 @@ export class Dhcp4 implements DhcpServer {
 
   /** What must be there and where some clients look for it, in front; then what was asked for, then all else. */
   #options(at: number, end: number, answer: Answer): DhcpOption[] {
-    const { host, link } = this.#net;
-    const { type, client, yours } = answer;
+    const { view } = this.#net.host.arena;
+    const { type, server, client, yours } = answer;
     const options: DhcpOption[] = [];
     const isDhcp = type !== Dhcp4Type.Bootp;
     if (isDhcp) options.push(dhcpOption(Dhcp4Option.Type, Uint8Array.of(type)));
-    if (isDhcp) options.push(dhcpOption(Dhcp4Option.Server, ipToBytes(link.v4.ours)));
+    if (isDhcp) options.push(dhcpOption(Dhcp4Option.Server, wordBytes([server])));
     const identifier = this.#value(at, end, Dhcp4Option.ClientIdentifier);
     // RFC 6842 section 3.
     if (identifier !== undefined) options.push(dhcpOption(Dhcp4Option.ClientIdentifier, identifier));
     if (type === Dhcp4Type.Nak) return options;
-    if (isDhcp && yours !== 0)
-      options.push(dhcpOption(Dhcp4Option.LeaseSeconds, wordBytes([INFINITE_SECONDS])));
-    const isRapid = type === Dhcp4Type.Ack && dhcp4Type(host.arena.view, at, end) === Dhcp4Type.Discover;
+    if (isDhcp && yours !== 0) options.push(...this.#lease());
+    const isRapid = type === Dhcp4Type.Ack && dhcp4Type(view, at, end) === Dhcp4Type.Discover;
     if (isRapid) options.push(dhcpOption(Dhcp4Option.RapidCommit));
     // Before the router, whatever the client wants (RFC 2132 section 3.3).
     options.push(dhcpOption(Dhcp4Option.SubnetMask, wordBytes([this.#mask(yours || client)])));
     const order = this.#value(at, end, Dhcp4Option.ParameterRequestList) ?? new Uint8Array(0);
     const rank = ({ code }: DhcpOption): number => (order.includes(code) ? order.indexOf(code) : 256 + code);
     return [...options, ...this.#configuration(at, end).toSorted((a, b) => rank(a) - rank(b))];
+  }
+
+  #lease(): DhcpOption[] {
+    const { renew, rebind, valid } = leaseOf(this.#net, "v4");
+    const lease = dhcpOption(Dhcp4Option.LeaseSeconds, wordBytes([valid]));
+    if (valid === INFINITE_SECONDS) return [lease];
+    return [
+      lease,
+      dhcpOption(Dhcp4Option.RenewalSeconds, wordBytes([renew])),
+      dhcpOption(Dhcp4Option.RebindingSeconds, wordBytes([rebind])),
+    ];
   }
 
   #mask(address: number): number {

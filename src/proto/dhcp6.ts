@@ -1,7 +1,7 @@
 /**
- * A DHCPv6 server (RFC 8415) for one client: the container, whose addresses are known before it asks and are its own
- * for ever. It keeps nothing; what it says is read from the link at the time of the answer. Routes come from router
- * advertisements. There are no relays on this link.
+ * A DHCPv6 server (RFC 8415) for one client: the container, whose addresses are known before it asks. It gets all of
+ * them, the host's temporary ones too, for it is what the host is. Nothing is kept; what is said is read from the link at
+ * the time of the answer. Routes come from router advertisements. There are no relays on this link.
  */
 import { ipToBytes, isIpv4, isUnspecified, isMulticast, sameIp } from "../base/address.ts";
 import { Count } from "../base/counters.ts";
@@ -32,13 +32,15 @@ import { IPV6_LENGTH, ipv6Words } from "../wire/ipv6.ts";
 import { IpProtocol } from "../wire/ipv4.ts";
 import { UDP_LENGTH } from "../wire/udp.ts";
 import type { DhcpServer } from "./dhcp.ts";
+import { INFINITE_SECONDS, leaseOf } from "./lease.ts";
 import type { Net } from "./net.ts";
 import type { Output } from "./output.ts";
 
 /** All_DHCP_Relay_Agents_and_Servers (RFC 8415 section 7.1). */
 const ALL_SERVERS = Uint32Array.of(0xff020000, 0, 0, 0x00010002);
-/** A time that never comes (RFC 8415 section 7.7). */
-const INFINITE_SECONDS = 0xffffffff;
+/** As often as a client may be made to ask (RFC 8415 sections 21.23 and 21.24). */
+const REFRESH_SECONDS = 600;
+const SOLICIT_SECONDS = 60;
 /** The client need not wait for other servers (RFC 8415 section 21.8). */
 const HIGHEST_PREFERENCE = 255;
 /** What every link carries (RFC 8200 section 5). */
@@ -130,7 +132,7 @@ export class Dhcp6 implements DhcpServer {
         const leases = this.#associate(message);
         if (isRapid) return this.#reply(message, [dhcpOption(Dhcp6Option.RapidCommit), ...leases]);
         const preference = dhcpOption(Dhcp6Option.Preference, Uint8Array.of(HIGHEST_PREFERENCE));
-        return this.#send(Dhcp6Type.Advertise, message, [preference, ...leases]);
+        return this.#send(Dhcp6Type.Advertise, message, [preference, ...leases, ...this.#solicitTime()]);
       }
       case Dhcp6Type.Confirm: {
         // Whoever has no address has nothing to be confirmed (RFC 8415 section 18.3.3).
@@ -142,9 +144,20 @@ export class Dhcp6 implements DhcpServer {
       case Dhcp6Type.Decline:
         // There is no other address to give, and nobody else to give these to.
         return this.#reply(message, [status(Dhcp6Status.Success), ...this.#associate(message)]);
+      case Dhcp6Type.InformationRequest: {
+        const seconds = this.#net.link.follows ? REFRESH_SECONDS : INFINITE_SECONDS;
+        return this.#reply(message, [dhcpOption(Dhcp6Option.InformationRefreshTime, wordBytes([seconds]))]);
+      }
       default:
         return this.#reply(message, this.#associate(message));
     }
+  }
+
+  /** Who looks for addresses before the host has any shall soon look again; by itself it would wait an hour. */
+  #solicitTime(): DhcpOption[] {
+    const { follows, v6 } = this.#net.link;
+    if (!follows || v6.assigned.length > 0) return [];
+    return [dhcpOption(Dhcp6Option.MaximumSolicitTime, wordBytes([SOLICIT_SECONDS]))];
   }
 
   /** Who must be named in a message, and who must not (RFC 8415 section 16). */
@@ -179,11 +192,12 @@ export class Dhcp6 implements DhcpServer {
   /** What each association of the message is told: the first one for addresses gets them. */
   #associate({ type, associations }: Message): DhcpOption[] {
     const first = associations.find(({ code }) => code === Dhcp6Option.IaNa);
+    const { renew, rebind } = leaseOf(this.#net, "v6");
     return associations.flatMap((association) => {
       const { code, id } = association;
       const inside = association === first ? this.#lease(type, association) : refusal(type, code);
       if (inside === undefined) return [];
-      const times = code === Dhcp6Option.IaTa ? [] : [wordBytes([INFINITE_SECONDS, INFINITE_SECONDS])];
+      const times = code === Dhcp6Option.IaTa ? [] : [wordBytes([renew, rebind])];
       return dhcpOption(code, concatBytes([id, ...times, ...inside]));
     });
   }
@@ -196,7 +210,8 @@ export class Dhcp6 implements DhcpServer {
     if (type === Dhcp6Type.Request && wrong.length > 0) return [statusBytes(Dhcp6Status.NotOnLink)];
     // A client that has others shall give them up (RFC 8415 sections 18.3.4 and 18.3.5).
     const isRenewed = type === Dhcp6Type.Renew || type === Dhcp6Type.Rebind;
-    const given = assigned.map((address) => iaAddress(address, INFINITE_SECONDS));
+    const { valid } = leaseOf(this.#net, "v6");
+    const given = assigned.map((address) => iaAddress(address, valid));
     const taken = isRenewed ? wrong.map((address) => iaAddress(address, 0)) : [];
     if (given.length + taken.length === 0) return [statusBytes(Dhcp6Status.NoAddressAvailable)];
     return [...given, ...taken];
@@ -255,7 +270,7 @@ const status = (code: number): DhcpOption => dhcpOption(Dhcp6Option.StatusCode, 
 const statusBytes = (code: number): Uint8Array =>
   dhcp6OptionBytes(Dhcp6Option.StatusCode, Uint8Array.of(0, code));
 
-/** An address that a client may use for so long, or never (0). */
+/** An address that a client may use for so long, or not any more (0). */
 const iaAddress = (address: Uint32Array, seconds: number): Uint8Array =>
   dhcp6OptionBytes(Dhcp6Option.IaAddress, concatBytes([ipToBytes(address), wordBytes([seconds, seconds])]));
 

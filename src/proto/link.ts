@@ -49,6 +49,8 @@ export interface Link {
   offload: boolean;
   /** Whether the kernel takes trains of UDP datagrams in one frame (Linux 6.2). */
   udpOffload: boolean;
+  /** Whether any of this becomes something else when the host does. */
+  follows: boolean;
   /** We are an IPv6 router, asked or not. */
   routerAdvertisements: boolean;
   advertise: Advertised;

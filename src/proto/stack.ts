@@ -34,6 +34,7 @@ export class Stack {
   readonly splice: Splice;
   readonly udp: Udp;
   readonly #router: Router;
+  readonly #dhcp: Dhcp;
   readonly #announcer: Announcer;
   readonly #ping: Ping;
   readonly #acceptor: Acceptor;
@@ -53,6 +54,7 @@ export class Stack {
     this.udp = new Udp(net, output);
     const arp = new Arp(net, output);
     this.#router = new Router(net, output);
+    this.#dhcp = new Dhcp(net, output);
     const ndp = new Ndp(net, output, this.#router);
     this.#announcer = new Announcer(net, output.neighbours, arp, ndp);
     this.#acceptor = new Acceptor(net, this.tcp, this.splice);
@@ -65,7 +67,7 @@ export class Stack {
     this.#input = new Input(net, {
       arp,
       tcp: without.has("tcp") ? off : this.tcp,
-      dhcp: new Dhcp(net, output),
+      dhcp: this.#dhcp,
       udp: without.has("udp") ? off : this.udp,
       icmp4: without.has("icmp") ? off : new Icmp4(net, this.#ping),
       icmp6: without.has("icmp") ? off : new Icmp6(net, this.#ping, without.has("ndp") ? off : ndp),
@@ -84,6 +86,7 @@ export class Stack {
    */
   networkChanged(before: Link): void {
     this.#router.networkChanged(before);
+    this.#dhcp.networkChanged(before);
     this.hostChanged();
   }
 

@@ -60,6 +60,9 @@ export const Dhcp4Option = {
   Server: 54,
   ParameterRequestList: 55,
   MaximumMessage: 57,
+  /** T1 and T2: when to ask the server again, and when all servers. */
+  RenewalSeconds: 58,
+  RebindingSeconds: 59,
   ClientIdentifier: 61,
   /** RFC 4039. */
   RapidCommit: 80,

@@ -49,8 +49,12 @@ export const Dhcp6Option = {
   SearchList: 24,
   /** Identity association for prefixes. */
   IaPd: 25,
+  /** When to ask again, for who has no addresses of ours. */
+  InformationRefreshTime: 32,
   /** RFC 4704. */
   ClientFqdn: 39,
+  /** The longest time between two messages of a client that looks for a server. */
+  MaximumSolicitTime: 82,
 } as const;
 
 /** RFC 8415 section 21.13. */

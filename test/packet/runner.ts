@@ -13,6 +13,7 @@ import { resultOf } from "./errno.ts";
 import { applyEvent } from "./events.ts";
 import { delayFor } from "./first-isn.ts";
 import { visit } from "./forward.ts";
+import { hostEvent, isHostEvent } from "./host-change.ts";
 import { buildFrame } from "./packets-in.ts";
 import { FROM_CONTAINER, TO_CONTAINER, trainBytes } from "./payload.ts";
 import { readFrame, type Transport } from "./packets-out.ts";
@@ -216,9 +217,7 @@ class Runner implements Witness {
       return this.#stack.listenerEvent(slot, EPOLLIN);
     }
     if (words[0] === "at") return this.#datagram(action);
-    if (words[0] === "stock") return this.#stack.insideReady();
-    if (words[0] === "changed") return this.#stack.hostChanged();
-    if (words[0] === "neighbor") return void this.#host.neighbours.set(words[1], words[2]);
+    if (isHostEvent(words)) return hostEvent(this.#net, this.#stack, words);
     const flow = this.#flow(action.flow, line);
     const socket = this.#socket(this.#flows.indexOf(flow.line), action.who);
     if (socket === undefined) throw this.#failure(line, line.text, "the flow has no such socket");

@@ -250,4 +250,5 @@ const EVENTS: ReadonlySet<string> = new Set([
   "stock",
   "changed",
   "neighbor",
+  "now",
 ]);

@@ -57,7 +57,7 @@ const NAMES: ReadonlySet<string> = new Set(
     "offload udp-offload flows mtu ipv4 ipv6 pool fragments our-isn " +
     "dhcp resolvers search hostname fqdn prefix-length address route " +
     "advertise map-host-loopback map-guest dns outbound outbound-interface " +
-    "without ingress egress forward splice host-loopback-to-container gateway neighbor router"
+    "follow pinned without ingress egress forward splice host-loopback-to-container gateway neighbor router"
   ).split(" "),
 );
 
@@ -108,8 +108,14 @@ function applyRule(net: FakeNet, [name, ...values]: string[]): void {
 }
 
 /** What programs in the container are told that ask. */
-function applyService({ link }: FakeNet, name: string, values: string[]): void {
+function applyService({ link, rules }: FakeNet, name: string, values: string[]): void {
   switch (name) {
+    case "follow":
+      link.follows = true;
+      break;
+    case "pinned":
+      rules.v4.isFixed = rules.v6.isFixed = true;
+      break;
     case "dhcp":
       link.v4.dhcp = link.v6.dhcp = true;
       break;

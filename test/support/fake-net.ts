@@ -91,6 +91,7 @@ export class FakeNet implements Net {
         neighbourhood: HOST_INTERFACE,
         routes: [{ address: ip("::"), length: 0 }],
       },
+      follows: false,
       routerAdvertisements: false,
       advertise: { resolvers: [], searchDomains: [] },
       offload,
