@@ -166,7 +166,8 @@ function torture(seed: number, frames: number): string {
   const random = randomFrom(seed);
   const fake = new FakeStack({ capacity: 16, offload: random(2) === 0, udpOffload: random(2) === 0 });
   const { net, stack } = fake;
-  net.link.v4.dhcp = net.link.v6.dhcp = true;
+  net.link.v4.dhcp = net.link.v6.dhcp = net.link.routerAdvertisements = true;
+  net.link.follows = random(2) === 0;
   net.link.advertise.fqdn = "box.corp.test";
   net.link.advertise.searchDomains = ["corp.test", "lab.corp.test"];
   const { bytes } = net.host.arena;
