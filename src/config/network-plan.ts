@@ -209,10 +209,16 @@ function ourAddress(
   return template?.linkLocal ?? LOCAL_GATEWAY_6;
 }
 
-/** A template's route without what means something on the host only. */
+/** A template's route without what means something on the host only. The same route gives the same object again. */
 function inContainer(route: Route): Route {
-  return { ...route, nexthops: route.nexthops.map((nexthop) => ({ ...nexthop, interfaceIndex: 0 })) };
+  const made =
+    INSIDE.get(route) ??
+    ({ ...route, nexthops: route.nexthops.map((nexthop) => ({ ...nexthop, interfaceIndex: 0 })) } as Route);
+  INSIDE.set(route, made);
+  return made;
 }
+
+const INSIDE = new WeakMap<Route, Route>();
 
 const defaultRoute = (family: Family, gateway: string | undefined): RouteOptions[] =>
   gateway === undefined ? [] : [{ destination: family === 4 ? "0.0.0.0/0" : "::/0", gateway }];

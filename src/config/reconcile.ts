@@ -126,27 +126,36 @@ const isOurRoute = ({ protocol, nexthops }: Route, interfaceIndex: number): bool
 export const addressKey = ({ address, prefixLength }: { address: string; prefixLength: number }): string =>
   `${address}/${prefixLength}`;
 
-/** Key of a route: its place, and which way; not who made it, nor on which interface. */
-export function routeKey(route: Route): string {
-  const ways = route.nexthops.map(({ gateway, weight }) => `${gateway}*${weight}`).toSorted();
-  return `${routeSlot(route)} ${ways.join(" ")} ${JSON.stringify(route.properties)}`;
+/** Texts by which routes are told apart; made once for each, for there can be thousands. */
+interface RouteNames {
+  target: string;
+  slot: string;
+  key: string;
 }
+
+const NAMES = new WeakMap<Route, RouteNames>();
+
+function namesOf(route: Route): RouteNames {
+  const known = NAMES.get(route);
+  if (known !== undefined) return known;
+  const { table, destination, destinationLength, source, sourceLength, tos } = route;
+  const from = sourceLength === 0 ? "" : ` from ${source}/${sourceLength}`;
+  const target = `${destination}/${destinationLength}${from} tos ${tos} table ${table}`;
+  const slot = `${target} ${metricOf(route.family, route.metric)}`;
+  const ways = route.nexthops.map(({ gateway, weight }) => `${gateway}*${weight}`).toSorted();
+  const names = { target, slot, key: `${slot} ${ways.join(" ")} ${JSON.stringify(route.properties)}` };
+  NAMES.set(route, names);
+  return names;
+}
+
+/** Key of a route: its place, and which way; not who made it, nor on which interface. */
+export const routeKey = (route: Route): string => namesOf(route).key;
 
 /** Where a route leads to, by whatever way. */
-export function routeTarget({
-  table,
-  destination,
-  destinationLength,
-  source,
-  sourceLength,
-  tos,
-}: Route): string {
-  const from = sourceLength === 0 ? "" : ` from ${source}/${sourceLength}`;
-  return `${destination}/${destinationLength}${from} tos ${tos} table ${table}`;
-}
+export const routeTarget = (route: Route): string => namesOf(route).target;
 
 /** The place of a route: the kernel takes no second one there. */
-const routeSlot = (route: Route): string => `${routeTarget(route)} ${metricOf(route.family, route.metric)}`;
+const routeSlot = (route: Route): string => namesOf(route).slot;
 
 const metricOf = (family: number, metric: number): number =>
   family === 6 && metric === 0 ? IPV6_DEFAULT_METRIC : metric;

@@ -4,10 +4,12 @@
  */
 import { isUnspecified, parseIp, sameIp } from "../base/address.ts";
 import { SysError } from "../base/errors.ts";
+import type { Route } from "../base/network.ts";
 import { connectionOf } from "../config/connection.ts";
 import { chooseTemplate, type Template } from "../config/host-template.ts";
 import { mtuInForce } from "../config/network-plan.ts";
 import type { EngineOptions } from "../config/options.ts";
+import { routeKey } from "../config/reconcile.ts";
 import { AF_NETLINK, EPOLLIN, NETLINK_ROUTE, SOCK_RAW } from "../ffi/constants.ts";
 import { check } from "../ffi/errno.ts";
 import { Pif } from "../flow/state.ts";
@@ -18,7 +20,7 @@ import { Monitor } from "../follow/monitor.ts";
 import { Reconciler } from "../follow/reconciler.ts";
 import { ResolvConfWatch } from "../follow/resolv-conf.ts";
 import { Netlink } from "../kernel/netlink.ts";
-import { changeLink } from "../kernel/rtnetlink.ts";
+import { changeLink, DumpCache } from "../kernel/rtnetlink.ts";
 import { setCarrier } from "../kernel/tap.ts";
 import { armTimer, openTimer, takeExpirations } from "../kernel/timer.ts";
 import type { Log } from "../log/logger.ts";
@@ -65,8 +67,10 @@ export class Follower {
   #restUntilMs = 0;
   /** The container has to be looked at even when nothing of the host has changed. */
   #isContainerStale = true;
-  /** What the last look came to, as text. */
+  readonly #hostRoutes = new DumpCache<Route>();
+  /** What the last look came to, as text, and its routes. */
   #last = "";
+  #lastRoutes: readonly Route[] = [];
   /** Why the last look was in vain, or empty. */
   #failure = "";
 
@@ -160,6 +164,7 @@ export class Follower {
       if (!(cause instanceof SysError)) throw cause;
       this.#noteFailure(cause.message);
     }
+    this.#engine.ports.hostChanged();
     // Waiting for a guard (runtime/guard.ts) takes no processor.
     const { user, system } = process.cpuUsage(before);
     this.#restUntilMs = performance.now() + (REST * (user + system)) / 1_000;
@@ -197,17 +202,19 @@ export class Follower {
   /** Looks at host and container and applies the difference; tells what could not be done, or nothing. */
   #resync(nowMs: number): string {
     const { asked } = this.#options;
-    const template = chooseTemplate(readHostNetwork(this.#hostNetlink), asked.network);
+    const template = chooseTemplate(readHostNetwork(this.#hostNetlink, this.#hostRoutes), asked.network);
     const connection = connectionOf(template, this.#resolvConf.current, asked);
-    const text = JSON.stringify(connection);
-    if (text === this.#last && !this.#isContainerStale) {
+    const { plan } = connection;
+    const text = JSON.stringify(connection, (key, value: unknown) => (key === "routes" ? undefined : value));
+    const routes = [...plan.ipv4.routes, ...plan.ipv6.routes];
+    const isNews = text !== this.#last || !areSame(routes, this.#lastRoutes);
+    if (!isNews && !this.#isContainerStale) {
       this.#engine.stack.hostChanged();
       return "";
     }
-    const isNews = text !== this.#last;
     this.#last = text;
+    this.#lastRoutes = routes;
     this.#isContainerStale = false;
-    const { plan } = connection;
     this.#rename(template);
     const result = this.#reconciler?.reconcile(plan, nowMs);
     plan.ipv4.enabled &&= result?.ipv4 ?? true;
@@ -265,6 +272,11 @@ export class Follower {
     return found;
   }
 }
+
+/** Most are the same objects, for what the host's kernel says of them is. */
+const areSame = (one: readonly Route[], other: readonly Route[]): boolean =>
+  one.length === other.length &&
+  one.every((route, i) => route === other[i] || routeKey(route) === routeKey(other[i]));
 
 /** What we took away, the container is not heard from any more; where nothing was heard, the first address counts. */
 function forget({ seen, assigned }: FamilyRules, removed: readonly string[]): void {

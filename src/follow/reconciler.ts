@@ -27,6 +27,7 @@ import {
   deleteRoute,
   dumpAddresses,
   dumpLinks,
+  DumpCache,
   dumpRoutes,
 } from "../kernel/rtnetlink.ts";
 
@@ -86,6 +87,9 @@ export class Reconciler {
   readonly #linkLocal: string | undefined;
   readonly #isInUse: (address: string) => boolean;
   readonly #wasDown: () => boolean;
+  readonly #routes = new DumpCache<Route>();
+  /** Routes of plans, as they are to be installed. */
+  readonly #installable = new WeakMap<Route, Route>();
   /** Keys of addresses that we put there, for kernels that keep no mark. */
   readonly #added = new Set<string>();
   /** What was wanted and there when we looked last: keys, and what they stand for in `#gone`. */
@@ -149,10 +153,12 @@ export class Reconciler {
       MAIN_TABLE,
       ...[...plan.ipv4.routes, ...plan.ipv6.routes].map(({ table }) => table),
     ]);
+    const routes = [...tables].flatMap((table) => dumpRoutes(this.#netlink, table, this.#routes));
+    this.#routes.turn();
     return {
       link,
       addresses: dumpAddresses(this.#netlink, this.#index),
-      routes: [...tables].flatMap((table) => dumpRoutes(this.#netlink, table)),
+      routes,
     };
   }
 
@@ -294,8 +300,19 @@ export class Reconciler {
 
   #wantedRoutes({ ipv4, ipv6 }: NetworkPlan): Route[] {
     return [ipv4, ipv6].flatMap(({ enabled, routes }) =>
-      enabled ? routes.map((route) => throughLink(route, this.#index)) : [],
+      enabled ? routes.map((route) => this.#throughLink(route)) : [],
     );
+  }
+
+  /** A route of a plan with the link's index in its next hops, and our mark. */
+  #throughLink(route: Route): Route {
+    const made = this.#installable.get(route) ?? {
+      ...route,
+      protocol: OUR_PROTOCOL,
+      nexthops: route.nexthops.map((nexthop) => ({ ...nexthop, interfaceIndex: this.#index })),
+    };
+    this.#installable.set(route, made);
+    return made;
   }
 }
 
@@ -358,13 +375,6 @@ function attempt(what: string, { failures }: Reconciled, action: () => void): bo
   }
   return true;
 }
-
-/** A route of a plan with the link's index in its next hops, and our mark. */
-const throughLink = (route: Route, interfaceIndex: number): Route => ({
-  ...route,
-  protocol: OUR_PROTOCOL,
-  nexthops: route.nexthops.map((nexthop) => ({ ...nexthop, interfaceIndex })),
-});
 
 function describeRoute(route: Route): string {
   const gateways = route.nexthops.map((nexthop) => nexthop.gateway).filter((gateway) => gateway !== "");

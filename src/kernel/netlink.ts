@@ -27,8 +27,8 @@ import { allocate } from "../ffi/memory.ts";
 import {
   attributeText,
   decodeAttributes,
-  decodeNetlinkMessages,
   encodeNetlinkMessage,
+  forEachNetlinkMessage,
   LITTLE_ENDIAN,
   NETLINK_HEADER_LENGTH,
   NetlinkFlag,
@@ -104,7 +104,12 @@ export class Netlink {
   /** Asks for a change, and gives the answers that precede the acknowledgement. Throws SysError. */
   request(type: number, flags: number, body: Uint8Array): NetlinkMessage[] {
     this.#wakeGuard();
-    return this.#exchange(this.#changes, type, flags | NetlinkFlag.Request | NetlinkFlag.Ack, body);
+    const answers: NetlinkMessage[] = [];
+    const all = flags | NetlinkFlag.Request | NetlinkFlag.Ack;
+    this.#exchange(this.#changes, type, all, body, (message) =>
+      answers.push({ ...message, body: message.body.slice() }),
+    );
+    return answers;
   }
 
   /**
@@ -127,17 +132,24 @@ export class Netlink {
     }
   }
 
-  /** A whole table, asked again while it changes under the dump. Throws SysError. */
-  dump(type: number, body: Uint8Array): NetlinkMessage[] {
+  /**
+   * A whole table, asked again while it changes under the dump. Throws SysError.
+   * @param decode gets bodies that are good within the call; what it does not know is left out
+   */
+  dump<T>(type: number, body: Uint8Array, decode: (body: Uint8Array) => T | undefined): T[] {
     for (let attempt = 1; ; attempt++) {
-      const messages = this.#exchange(this.fd, type, NetlinkFlag.Request | NetlinkFlag.Dump, body);
-      if (!this.#interrupted || attempt === DUMP_ATTEMPTS) return messages;
+      const table: T[] = [];
+      this.#exchange(this.fd, type, NetlinkFlag.Request | NetlinkFlag.Dump, body, (message) => {
+        const decoded = decode(message.body);
+        if (decoded !== undefined) table.push(decoded);
+      });
+      if (!this.#interrupted || attempt === DUMP_ATTEMPTS) return table;
     }
   }
 
   /**
-   * Hands out everything that multicasts have queued. "resync" says that messages were lost: the tables must be
-   * dumped again. Throws SysError when the socket is of no more use.
+   * Hands out everything that multicasts have queued, with bodies that are good within the call. "resync" says that
+   * messages were lost: the tables must be dumped again. Throws SysError when the socket is of no more use.
    */
   drain(handle: (message: NetlinkMessage) => void): "complete" | "resync" {
     let outcome: "complete" | "resync" = "complete";
@@ -149,10 +161,10 @@ export class Netlink {
         continue;
       }
       check(length, "recvfrom", "netlink");
-      for (const message of received(length)) {
+      forEachNetlinkMessage(received(length), (message) => {
         if (message.type === NetlinkType.Overrun) outcome = "resync";
         else handle(message);
-      }
+      });
     }
   }
 
@@ -177,24 +189,28 @@ export class Netlink {
     this.#isGuardAwake = true;
   }
 
-  #exchange(fd: number, type: number, flags: number, body: Uint8Array): NetlinkMessage[] {
+  /** Hands out the answers that precede the acknowledgement or the end of the dump. */
+  #exchange(
+    fd: number,
+    type: number,
+    flags: number,
+    body: Uint8Array,
+    handle: (message: NetlinkMessage) => void,
+  ): void {
     this.#sequence = (this.#sequence + 1) >>> 0;
     const sequence = this.#sequence;
     sendMessage(fd, encodeNetlinkMessage({ type, flags, sequence, port: 0, body }));
-    const answers: NetlinkMessage[] = [];
     this.#interrupted = false;
-    for (;;) {
+    for (let isOver = false; !isOver;) {
       const length = check(receiveAnswer(fd), "recvfrom", "netlink");
-      for (const message of received(length)) {
+      forEachNetlinkMessage(received(length), (message) => {
         // Whatever is left of an exchange that failed half-way is not for us.
-        if (message.sequence !== sequence) continue;
+        if (isOver || message.sequence !== sequence) return;
         if ((message.flags & NetlinkFlag.DumpInterrupted) !== 0) this.#interrupted = true;
-        if (message.type === NetlinkType.Error || message.type === NetlinkType.Done) {
-          checkResult(message, type);
-          return answers;
-        }
-        answers.push(message);
-      }
+        isOver = message.type === NetlinkType.Error || message.type === NetlinkType.Done;
+        if (isOver) checkResult(message, type);
+        else handle(message);
+      });
     }
   }
 
@@ -255,9 +271,7 @@ function receive(fd: number): number {
   }
 }
 
-function received(length: number): NetlinkMessage[] {
-  return decodeNetlinkMessages(memory.bytes.subarray(0, Math.min(length, BUFFER_LENGTH)));
-}
+const received = (length: number): Uint8Array => memory.bytes.subarray(0, Math.min(length, BUFFER_LENGTH));
 
 /** Throws SysError when an acknowledgement, or the end of a dump, carries an error. */
 function checkResult(message: NetlinkMessage, type: number): void {

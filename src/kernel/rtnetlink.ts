@@ -35,7 +35,7 @@ export const RtnetlinkGroup = {
 const ADD = NetlinkFlag.Create | NetlinkFlag.Exclusive;
 
 export function dumpLinks(netlink: Netlink): NetworkLink[] {
-  return dump(netlink, RtnetlinkType.GetLink, linkDumpBody(), decodeLink);
+  return netlink.dump(RtnetlinkType.GetLink, linkDumpBody(), decodeLink);
 }
 
 /** Takes all messages that were sent to a group, and hands out the links that they tell of; see `Netlink.drain`. */
@@ -53,9 +53,9 @@ export function changeLink(netlink: Netlink, index: number, change: LinkChange):
 
 /** The addresses of one interface, or of all. */
 export function dumpAddresses(netlink: Netlink, interfaceIndex = 0): NetworkAddress[] {
-  return dump(netlink, RtnetlinkType.GetAddress, addressDumpBody(interfaceIndex), decodeAddress).filter(
-    (address) => interfaceIndex === 0 || address.interfaceIndex === interfaceIndex,
-  );
+  return netlink
+    .dump(RtnetlinkType.GetAddress, addressDumpBody(interfaceIndex), decodeAddress)
+    .filter((address) => interfaceIndex === 0 || address.interfaceIndex === interfaceIndex);
 }
 
 export function addAddress(netlink: Netlink, address: NetworkAddress): void {
@@ -71,15 +71,39 @@ export function deleteAddress(netlink: Netlink, address: NetworkAddress): void {
   netlink.request(RtnetlinkType.DeleteAddress, 0, encodeAddress(address));
 }
 
+/**
+ * What the messages of a table said, by their bytes: a table is read again and again, and hardly changes. The same
+ * message gives the same object as before.
+ */
+export class DumpCache<T> {
+  #last = new Map<string, T | undefined>();
+  #next = new Map<string, T | undefined>();
+
+  get(body: Uint8Array, decode: (body: Uint8Array) => T | undefined): T | undefined {
+    const key = Buffer.from(body.buffer, body.byteOffset, body.length).toString("latin1");
+    const decoded = this.#last.has(key) ? this.#last.get(key) : decode(body);
+    this.#next.set(key, decoded);
+    return decoded;
+  }
+
+  /** Forgets what has not been asked for since the last time. */
+  turn(): void {
+    [this.#last, this.#next] = [this.#next, this.#last];
+    this.#next.clear();
+  }
+}
+
 /** Stands for all tables of routes. */
 export const ALL_TABLES = 0;
 
 /** The routes of one table, or of all. A table that does not exist is empty. */
-export function dumpRoutes(netlink: Netlink, table: number): Route[] {
+export function dumpRoutes(netlink: Netlink, table: number, cache?: DumpCache<Route>): Route[] {
+  const decode = (body: Uint8Array): Route | undefined =>
+    cache === undefined ? decodeRoute(body) : cache.get(body, decodeRoute);
   try {
-    return dump(netlink, RtnetlinkType.GetRoute, routeDumpBody(table), decodeRoute).filter(
-      (route) => table === ALL_TABLES || route.table === table,
-    );
+    return netlink
+      .dump(RtnetlinkType.GetRoute, routeDumpBody(table), decode)
+      .filter((route) => table === ALL_TABLES || route.table === table);
   } catch (cause) {
     if (cause instanceof SysError && cause.errno === ENOENT) return [];
     throw cause;
@@ -100,18 +124,9 @@ export function deleteRoute(netlink: Netlink, route: Route): void {
 }
 
 export function dumpNeighbours(netlink: Netlink): Neighbour[] {
-  return dump(netlink, RtnetlinkType.GetNeighbour, neighbourDumpBody(), decodeNeighbour);
+  return netlink.dump(RtnetlinkType.GetNeighbour, neighbourDumpBody(), decodeNeighbour);
 }
 
 export function dumpRules(netlink: Netlink): Rule[] {
-  return dump(netlink, RtnetlinkType.GetRule, ruleDumpBody(), decodeRule);
-}
-
-function dump<T>(
-  netlink: Netlink,
-  type: number,
-  body: Uint8Array,
-  decode: (body: Uint8Array) => T | undefined,
-): T[] {
-  return netlink.dump(type, body).flatMap((message) => decode(message.body) ?? []);
+  return netlink.dump(RtnetlinkType.GetRule, ruleDumpBody(), decodeRule);
 }

@@ -92,21 +92,26 @@ export const netlinkSequence = (view: DataView, at: number): number => view.getU
 
 /** The messages of one datagram. Their bodies are copies. */
 export function decodeNetlinkMessages(bytes: Uint8Array): NetlinkMessage[] {
-  const view = viewOf(bytes);
   const messages: NetlinkMessage[] = [];
+  forEachNetlinkMessage(bytes, (message) => messages.push({ ...message, body: message.body.slice() }));
+  return messages;
+}
+
+/** Hands out the messages of one datagram. Their bodies are views of it. */
+export function forEachNetlinkMessage(bytes: Uint8Array, handle: (message: NetlinkMessage) => void): void {
+  const view = viewOf(bytes);
   for (let at = 0; at + NETLINK_HEADER_LENGTH <= bytes.length;) {
     const length = netlinkLength(view, at);
     if (length < NETLINK_HEADER_LENGTH || length > bytes.length - at) break;
-    messages.push({
+    handle({
       type: netlinkType(view, at),
       flags: view.getUint16(at + 6, LITTLE_ENDIAN),
       sequence: netlinkSequence(view, at),
       port: view.getUint32(at + 12, LITTLE_ENDIAN),
-      body: bytes.slice(at + NETLINK_HEADER_LENGTH, at + length),
+      body: bytes.subarray(at + NETLINK_HEADER_LENGTH, at + length),
     });
     at += align(length);
   }
-  return messages;
 }
 
 /** A fixed header, already padded to 4 bytes, followed by attributes. */

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { outboundCases, type Case } from "./cases.ts";
 import { endsOf } from "./ends.ts";
+import { followCases } from "./follow-cases.ts";
 import { forwardCases } from "./forward-cases.ts";
 import { describeMachine, isInstalled, secondControl } from "./machine.ts";
 import {
@@ -30,7 +31,7 @@ interface Step {
 
 /** Returns the exit status: 0, 1 when a sample is missing, 130 when it was interrupted. */
 export async function runBench(options: Options): Promise<number> {
-  const all = [...outboundCases(secondControl()), ...forwardCases(), ...startCases()];
+  const all = [...outboundCases(secondControl()), ...forwardCases(), ...startCases(), ...followCases()];
   const cases = all.filter(({ name }) => isChosen(name, options.cases));
   if (options.list) {
     console.log(cases.map(({ name }) => name).join("\n"));

@@ -17,7 +17,7 @@ async function startTeller(net: Network, { digit }: Family): Promise<void> {
 /** What the container hears from the peer when it speaks from a port. */
 const speak = async (net: Network, { digit, peer }: Family, port: number): Promise<string> => {
   const target = `UDP${digit}:${inUrl(peer)}:4001,sourceport=${port},reuseaddr`;
-  return (await net.container.run(`echo hello | socat -t 1 - ${target}`)).trim();
+  return (await net.container.run(`echo hello | socat -t 3 - ${target}`)).trim();
 };
 
 test.each(FAMILIES)(
@@ -44,7 +44,7 @@ test.each(FAMILIES)(
       const only = family.digit === "6" ? ",ipv6only=1" : "";
       await net.container.start(`socat UDP${family.digit}-RECVFROM:4500,fork${only} SYSTEM:'echo inside'`);
       await net.container.run("until ss -Hlnu 'sport = :4500' | grep -q .; do sleep 0.05; done");
-      const ask = `echo hello | socat -t 1 - UDP${family.digit}:${inUrl(family.outside)}:4500`;
+      const ask = `echo hello | socat -t 3 - UDP${family.digit}:${inUrl(family.outside)}:4500`;
       expect((await net.peer.run(ask)).trim()).toBe("inside");
     });
   },

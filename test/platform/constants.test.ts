@@ -24,6 +24,7 @@ const HEADERS = [
   "sched.h",
   "time.h",
   "linux/capability.h",
+  "linux/securebits.h",
   "linux/errqueue.h",
   "linux/if.h",
   "linux/if_tun.h",
