@@ -12,8 +12,8 @@ export interface PortChangeRequest {
 }
 
 /**
- * listening: every port is open. waiting: the rule is automatic and nobody listens on the other side. partial: some
- * ports of a weak rule could not be had. failed: none could.
+ * listening: every port is open. waiting: the host does not have what the rule names, or the rule is automatic and
+ * nobody listens on the other side. partial: some ports could not be had. failed: none could.
  */
 export type PortState = "listening" | "waiting" | "partial" | "failed";
 
@@ -22,6 +22,8 @@ export interface PortRuleStatus extends PortRuleOptions {
   state: PortState;
   /** Ports that are open now. */
   open: number;
+  /** What is not there, in words: an address, an interface, an address family. */
+  waitsFor?: string;
   /** The last failure. */
   error?: { code: string; port: number; message: string };
 }

@@ -252,7 +252,7 @@ export interface EngineFds {
   guard: number;
   /** The container's network namespace (/proc/PID/ns/net). */
   netns: number;
-  /** The engine writes one line to it: "ready", or an error as JSON. */
+  /** The engine writes one line of JSON to it: when it is ready, notes for people (an array of text), or an error. */
   ready: number;
   /** Where the log goes. */
   log: number;

@@ -117,6 +117,9 @@ export function portOption({ side, protocol }: Pick<PortRuleOptions, "side" | "p
   return protocol === "tcp" ? "-T" : "-U";
 }
 
+/** A rule as an option of the command line: "-t 8080:80". */
+export const portRuleText = (rule: PortRuleOptions): string => `${portOption(rule)} ${printPortRule(rule)}`;
+
 /** The specification that gives this one rule, provided that a weak rule keeps out of the ephemeral ports. */
 export function printPortRule(rule: PortRuleOptions): string {
   const target = rule.targetAddress;

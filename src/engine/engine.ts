@@ -6,11 +6,13 @@ import { FlowTable } from "../flow/table.ts";
 import { TimerWheel } from "../flow/timers.ts";
 import { Listeners } from "../forward/listeners.ts";
 import type { PortPolicy } from "../forward/port-rule.ts";
+import type { Families } from "../forward/port-rules.ts";
 import { Epoll } from "../kernel/epoll.ts";
 import { Netlink } from "../kernel/netlink.ts";
 import { descriptorLimit } from "../kernel/process.ts";
 import { randomWords } from "../ffi/memory.ts";
 import type { Log } from "../log/logger.ts";
+import type { Link } from "../proto/link.ts";
 import type { Net } from "../proto/net.ts";
 import { Stack } from "../proto/stack.ts";
 import { TokenBucket } from "../proto/token-bucket.ts";
@@ -88,23 +90,43 @@ export function buildEngine(options: EngineOptions, { log, offloads, inside, pau
   };
   logTransitions(net);
   const stack = new Stack(net);
-  const ports = new Ports({
+  const ports = buildPorts(options, { log, inside, pause }, { epoll, host, net, stack });
+  return { epoll, host, net, stack, ports };
+}
+
+function buildPorts(
+  options: EngineOptions,
+  parts: Omit<EngineParts, "offloads">,
+  { epoll, host, net, stack }: Omit<Engine, "ports">,
+): Ports {
+  const { network } = options.asked;
+  const enabled = enabledFamilies(net.link);
+  return new Ports({
+    ...parts,
     listeners: net.listeners,
     epoll,
-    inside,
     fdLimit: socketLimit(),
-    families: { ipv4: link.v4.enabled, ipv6: link.v6.enabled },
+    families: network.follow ? network : { ...enabled },
+    enabled,
+    follow: network.follow,
     hostScope: () => host.scope,
     handedIn: options.fds.listeners,
     drainAccepted: (slot) => stack.drainListener(slot),
     udpSocketsAt: (port) => stack.udp.socketsAt(port),
     policy: options.ports,
     without: options.without,
-    log,
-    pause,
   });
-  return { epoll, host, net, stack, ports };
 }
+
+/** The families that are on whenever it is read. */
+const enabledFamilies = (link: Link): Families => ({
+  get ipv4() {
+    return link.v4.enabled;
+  },
+  get ipv6() {
+    return link.v6.enabled;
+  },
+});
 
 const buildLimits = (
   { ingress, egress }: Bandwidth = {},

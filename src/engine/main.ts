@@ -9,6 +9,7 @@ import { AppError, errorCode } from "../base/errors.ts";
 import type { LogLevelRequest, PortChangeRequest, PortsResult } from "../config/control-types.ts";
 import { changesContainer } from "../config/connection.ts";
 import type { EngineOptions, Identity } from "../config/options.ts";
+import { waitingNotes } from "../config/port-notes.ts";
 import { CAP_NET_BIND_SERVICE, EPOLLIN } from "../ffi/constants.ts";
 import { check } from "../ffi/errno.ts";
 import { exitNow } from "../ffi/libc.ts";
@@ -104,7 +105,7 @@ async function run(options: EngineOptions, log: AdjustableLog): Promise<void> {
   await ports.start(options.ports.rules);
   await follower?.start();
   limitSystemCalls();
-  announce(options.fds.ready);
+  announce(options.fds.ready, waitingNotes(ports.show()));
   loop.start();
   log.info("the engine is ready", { offloads });
 }
@@ -186,9 +187,12 @@ function changeLogLevel(options: EngineOptions, { net }: Engine, log: Adjustable
   options.logLevel = level;
 }
 
-/** Tells the launcher, and waits until it has written down who we are; nobody could find us if it has died instead. */
-function announce(ready: number): void {
-  writeSync(ready, "ready\n");
+/**
+ * Tells the launcher, and waits until it has written down who we are; nobody could find us if it has died instead.
+ * @param notes what a person should know, one sentence each
+ */
+function announce(ready: number, notes: readonly string[]): void {
+  writeSync(ready, `${JSON.stringify(notes)}\n`);
   if (readSync(ready, Buffer.alloc(1)) === 0) throw new AppError("ENGINE_FAILED", "the launcher has died");
   closeSync(ready);
 }

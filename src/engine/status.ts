@@ -1,4 +1,5 @@
 /** What `bucatini status` shows of an engine. */
+import type { PortRuleStatus } from "../config/control-types.ts";
 import type { FamilyPlan } from "../config/network-plan.ts";
 import type {
   Addressing,
@@ -63,8 +64,8 @@ export interface EngineStatus {
   bandwidth?: Bandwidth;
   /** The file that gets all frames. */
   captureFile?: string;
-  /** Rules of port forwarding, and ports that are open for them. */
-  ports: { rules: number; open: number };
+  /** Rules of port forwarding, ports that are open for them, and what some of them wait for. */
+  ports: { rules: number; open: number; waitsFor?: string[] };
   /** Flows by type; `total` counts rows that are not free. */
   flows: Record<string, number>;
   /** Counters that are not zero. */
@@ -75,7 +76,6 @@ export function statusOf(options: EngineOptions, engine: Engine, offloads: numbe
   const { net } = engine;
   const { bandwidth, captureFile, without, plan } = options;
   const { follow } = options.asked.network;
-  const rules = engine.ports.show();
   const flows: Record<string, number> = { total: net.flows.active };
   net.flows.forEach((flow) => {
     const name = FLOW_TYPE_NAMES[net.flows.type[flow]];
@@ -97,10 +97,16 @@ export function statusOf(options: EngineOptions, engine: Engine, offloads: numbe
     ...(without.length > 0 && { without }),
     ...(bandwidth !== undefined && { bandwidth }),
     ...(captureFile !== undefined && { captureFile }),
-    ports: { rules: rules.length, open: rules.reduce((sum, { open }) => sum + open, 0) },
+    ports: portsOf(engine.ports.show()),
     flows,
     counters: net.counters.snapshot(),
   };
+}
+
+function portsOf(rules: readonly PortRuleStatus[]): EngineStatus["ports"] {
+  const open = rules.reduce((sum, rule) => sum + rule.open, 0);
+  const waitsFor = new Set(rules.flatMap((rule) => rule.waitsFor ?? []));
+  return { rules: rules.length, open, ...(waitsFor.size > 0 && { waitsFor: [...waitsFor] }) };
 }
 
 function policyOf(asked: NetworkOptions): Policy {

@@ -6,7 +6,7 @@ import * as libc from "../ffi/libc-socket.ts";
 import { scratch } from "../ffi/memory.ts";
 import { sockFprog } from "../ffi/structs.ts";
 import { JUMP_IF_ANY_BIT, LOAD_BYTE, RETURN, writeProgram } from "./filter-program.ts";
-import { bindToDevice, prepareTcp, setOption, writeSockaddr } from "./socket.ts";
+import { bindToDevice, getOption, prepareTcp, setOption, writeSockaddr } from "./socket.ts";
 
 export interface ListenOptions {
   /** An IP protocol number: TCP or UDP. */
@@ -41,14 +41,30 @@ const NO_INTERFACE = 0x7fff_ffff;
 const ANY_IPV4 = ipv4Words(0);
 const ANY_IPV6 = new Uint32Array(4);
 
+/**
+ * Binds a socket and closes it at once, which tells whether that can be done: the index of the interface that it was
+ * bound to, 0 for none, or -errno. Nobody comes in meanwhile.
+ */
+export function tryToBind(options: ListenOptions): number {
+  const fd = openSocket(options);
+  if (fd < 0) return fd;
+  const result = place(fd, options) || getOption(fd, c.SOL_SOCKET, c.SO_BINDTOIFINDEX);
+  close(fd);
+  return result;
+}
+
 /** A listener, or -errno. Where the kernel has no IPv6, "every address of both families" is every one of IPv4. */
 export function openListener(options: ListenOptions): number {
-  const { protocol, address, v6 } = options;
-  const type = protocol === c.IPPROTO_TCP ? c.SOCK_STREAM : c.SOCK_DGRAM;
-  const flags = c.SOCK_NONBLOCK | c.SOCK_CLOEXEC;
-  const fd = libc.socket(v6 ? c.AF_INET6 : c.AF_INET, type | flags, protocol);
+  const { address, v6 } = options;
+  const fd = openSocket(options);
   if (fd === -c.EAFNOSUPPORT && address === undefined && v6) return openListener({ ...options, v6: false });
   return fd < 0 ? fd : listenOn(fd, options);
+}
+
+function openSocket({ protocol, v6 }: ListenOptions): number {
+  const type = protocol === c.IPPROTO_TCP ? c.SOCK_STREAM : c.SOCK_DGRAM;
+  const flags = c.SOCK_NONBLOCK | c.SOCK_CLOEXEC;
+  return libc.socket(v6 ? c.AF_INET6 : c.AF_INET, type | flags, protocol);
 }
 
 /** Makes a socket a listener that is not bound yet and does not block: the descriptor, or -errno, and it is closed. */

@@ -69,13 +69,13 @@ export interface EngineResources extends Omit<EngineFds, "ready" | "guard"> {
  * engine reports, ENGINE_FAILED, or what `record` throws.
  *
  * @param foreground the engine stays in our session and its errors go to our stderr
- * @param record writes down the engine of this process id
+ * @param record writes down the engine of this process id; it has said what a person should know, one sentence each
  */
 export async function startEngine<Recorded>(
   options: Omit<EngineOptions, "fds">,
   resources: EngineResources,
   foreground: boolean,
-  record: (pid: number) => Recorded,
+  record: (pid: number, notes: readonly string[]) => Recorded,
 ): Promise<Recorded> {
   // Everything else that takes privilege is done. The engine inherits this and cannot regain more.
   const { runAs, stateDirectory } = options;
@@ -112,8 +112,8 @@ export async function startEngine<Recorded>(
     // An engine that dies early is reported by the end of `output`.
     input.on("error", () => {});
     input.end(JSON.stringify(document));
-    await ready(child, output, stateDirectory);
-    const recorded = record(child.pid!);
+    const notes = await ready(child, output, stateDirectory);
+    const recorded = record(child.pid!, notes);
     // Nothing else is started.
     limitCapabilities([], SIGNAL_CAPABILITIES);
     for (const reaper of reapers) reaper.start(stateDirectory, child.pid!);
@@ -167,8 +167,8 @@ const descriptors = ({
   guard: guard < 0 ? guard : FDS.guard,
 });
 
-/** Resolves when the engine has written "ready"; rejects with its error, its end, or after a time. */
-function ready(child: ChildProcess, output: Readable, directory: string): Promise<void> {
+/** The notes of an engine that is ready; rejects with its error, its end, or after a time. */
+function ready(child: ChildProcess, output: Readable, directory: string): Promise<readonly string[]> {
   return new Promise((resolve, reject) => {
     let text = "";
     let ended = "it closed the ready pipe";
@@ -189,7 +189,8 @@ function ready(child: ChildProcess, output: Readable, directory: string): Promis
     output.on("data", () => {
       if (!text.includes("\n")) return;
       clearTimeout(timer);
-      if (text === "ready\n") resolve();
+      const said = parseJson(text);
+      if (isNotes(said)) resolve(said);
       else reject(reported(text, directory));
     });
     output.on("close", () => {
@@ -199,6 +200,9 @@ function ready(child: ChildProcess, output: Readable, directory: string): Promis
     });
   });
 }
+
+const isNotes = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((each) => typeof each === "string");
 
 /** The error an engine reports as one line of JSON. */
 function reported(text: string, directory: string): AppError {

@@ -115,11 +115,15 @@ export async function launch(request: LaunchRequest, netns: Netns, stderr = 2): 
       listeners: request.listeners,
     };
     const { directory, state: first } = request.engine;
-    const record = (pid: number): EngineState => recordEngine(directory, runningState(first, pid));
+    let said: readonly string[] = [];
+    const record = (pid: number, remarks: readonly string[]): EngineState => {
+      said = remarks;
+      return recordEngine(directory, runningState(first, pid));
+    };
     const start = (): Promise<EngineState> => startEngine(options, resources, request.foreground, record);
     const state = await startOnceOthersHaveLeft(dirname(directory), start);
     const inForce = { ...plan, mtu: mtuInForce(plan) };
-    return { state, plan: inForce, notes: [...notes, ...configured.warnings] };
+    return { state, plan: inForce, notes: [...notes, ...configured.warnings, ...said] };
   } finally {
     // The engine has its own copies of everything.
     await cleanup.run();

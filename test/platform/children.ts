@@ -52,3 +52,13 @@ export async function startChild(argv: string[], env: NodeJS.ProcessEnv = {}): P
 /** Holds a new user and network namespace. */
 export const startHolder = (): Promise<Child> =>
   startChild(["unshare", "--user", "--map-root-user", "--net", "sh", "-c", "echo ready; exec cat"]);
+
+/** Runs a scenario of a program about ports (see ports-world.ts) in new namespaces; what it printed. */
+export async function playPorts(file: "ports" | "ports-change" | "ports-follow", scenario: string) {
+  const up = `ip link set lo up; exec "$@"`;
+  const enter = ["unshare", "--user", "--map-root-user", "--net", "sh", "-c", up, "sh"];
+  const argv = [...enter, ...program(`${file}.ts`, scenario)];
+  const child = await startChild(argv, { UV_THREADPOOL_SIZE: "1" });
+  await child.end();
+  return JSON.parse(child.line);
+}

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { ipv4Words } from "../../src/base/address.ts";
 import type { PortAction } from "../../src/config/control-types.ts";
 import { DEFAULT_PORTS, type PortRuleOptions } from "../../src/config/options.ts";
+import { waitingNotes } from "../../src/config/port-notes.ts";
 import { parsePortSpec, PORT_OPTIONS } from "../../src/config/port-spec.ts";
 import { Inside } from "../../src/engine/inside.ts";
 import { EventKind } from "../../src/engine/loop.ts";
@@ -23,7 +24,7 @@ import { Epoll } from "../../src/kernel/epoll.ts";
 import { limitCapabilities } from "../../src/kernel/caps.ts";
 import { type ListenOptions, listenOn, openListener } from "../../src/kernel/listen.ts";
 import { openNetns } from "../../src/kernel/namespace.ts";
-import { writeSockaddr, accept, connect, openTcp } from "../../src/kernel/socket.ts";
+import { writeSockaddr, accept, connect, getOption, openTcp } from "../../src/kernel/socket.ts";
 
 export const LOOPBACK = ipv4Words(0x7f000001);
 export const EXTERNAL = ipv4Words(0xc6336402);
@@ -60,6 +61,8 @@ const ANYWHERE: ListenOptions = {
   device: undefined,
   freebind: false,
 };
+
+const BOTH = { ipv4: true, ipv6: true };
 
 export const openFiles = (): number => readdirSync("/proc/self/fd").length;
 
@@ -101,7 +104,9 @@ export class World {
       epoll: this.epoll,
       inside,
       fdLimit: 1 << 20,
-      families: { ipv4: true, ipv6: true },
+      families: BOTH,
+      enabled: BOTH,
+      follow: true,
       policy: DEFAULT_PORTS,
       without: [],
       handedIn: [],
@@ -150,6 +155,16 @@ export class World {
       return `${first} ${state} ${open}${error === undefined ? "" : ` ${error.code} ${error.port}`}`;
     });
   }
+
+  /** What rules wait for. */
+  notes = (): string[] => waitingNotes(this.ports.show());
+
+  /** Resolves when all that is under way is done. */
+  idle = (): Promise<string> => this.change("add");
+
+  /** The interfaces that sockets are bound to, by index. */
+  devices = (): number[] =>
+    Object.values(this.fds()).map((fd) => getOption(fd, c.SOL_SOCKET, c.SO_BINDTOIFINDEX));
 
   /** A program in the container that listens. */
   async occupyInside(options: Partial<ListenOptions> & { port: number }): Promise<number> {

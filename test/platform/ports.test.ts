@@ -1,16 +1,6 @@
 /** The ports of an engine over real sockets: opened, changed, taken back, closed, and following other programs. */
 import { expect, test } from "@jest/globals";
-import { program, startChild } from "./children.ts";
-
-/** Runs a scenario in new namespaces. */
-async function play(file: "ports" | "ports-change", scenario: string) {
-  const up = `ip link set lo up; exec "$@"`;
-  const enter = ["unshare", "--user", "--map-root-user", "--net", "sh", "-c", up, "sh"];
-  const argv = [...enter, ...program(`${file}.ts`, scenario)];
-  const child = await startChild(argv, { UV_THREADPOOL_SIZE: "1" });
-  await child.end();
-  return JSON.parse(child.line);
-}
+import { playPorts as play } from "./children.ts";
 
 test("a rule listens on the addresses, the interface and the side that it names", async () => {
   expect(await play("ports", "start")).toEqual({

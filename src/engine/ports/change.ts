@@ -64,7 +64,7 @@ export class PortChange {
       opened.slot = this.#sockets.register(point, port, fd, rule);
     }
     for (const { slot, rule } of this.#kept) {
-      this.#listeners.setRule(slot, rule);
+      this.#sockets.setRule(slot, rule);
       this.#listeners.release(slot);
     }
   }

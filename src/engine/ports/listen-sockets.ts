@@ -15,6 +15,7 @@ import {
   openListener,
   retireListener,
   setShared,
+  tryToBind,
 } from "../../kernel/listen.ts";
 import { belowLimit } from "../../kernel/process.ts";
 import { bindToDevice } from "../../kernel/socket.ts";
@@ -29,6 +30,7 @@ import {
 } from "./handed-in.ts";
 import type { Inside } from "../inside.ts";
 import { EventKind } from "../loop.ts";
+import { Presence } from "./presence.ts";
 
 export interface ListenSocketsOptions {
   readonly listeners: Listeners;
@@ -37,11 +39,16 @@ export interface ListenSocketsOptions {
   readonly inside: Inside;
   /** Listening sockets have descriptors below this. */
   readonly fdLimit: number;
+  /** Families that rules may name. */
   readonly families: Families;
+  /** Those of them that are on at the moment. */
+  readonly enabled: Families;
   /** Interface index that goes with link-local IPv6 addresses of the host at present, or 0. */
   readonly hostScope: () => number;
   /** Whether sockets may be bound to addresses that are not there yet. */
   readonly freebind: boolean;
+  /** Whether rules wait for addresses and interfaces that the host does not have. */
+  readonly follow: boolean;
   /** They stay open for as long as the process lives. */
   readonly handedIn: readonly HandedInSocket[];
   /** Accepts the connections that wait at a listener, before it is closed. */
@@ -53,7 +60,8 @@ export interface ListenSocketsOptions {
 const EVENTS = c.EPOLLIN | c.EPOLLET;
 
 export class ListenSockets {
-  readonly points = new BindPoints();
+  readonly presence: Presence;
+  readonly points: BindPoints;
   readonly #options: ListenSocketsOptions;
   readonly #handedIn: readonly HandedIn[];
   /** Whether the kernel does, as far as is known. */
@@ -61,6 +69,8 @@ export class ListenSockets {
 
   constructor(options: ListenSocketsOptions) {
     this.#options = options;
+    this.presence = new Presence(options);
+    this.points = new BindPoints(this.presence);
     this.#handedIn = options.handedIn.flatMap((socket) => inspectHandedIn(socket) ?? []);
     const { listeners, epoll } = options;
     listeners.onClose = (slot) => {
@@ -96,11 +106,10 @@ export class ListenSockets {
     return own.length === 0 ? points : own.map((socket) => this.points.ofHandedIn(socket));
   }
 
-  /** Calls `visit` for each socket that serves a rule. */
+  /** Calls `visit` for each socket that serves a rule, also where it should not be any more. */
   forEachSlot(rule: PortRule, visit: (slot: ListenerSlot, port: number) => void): void {
     const { listeners } = this.#options;
-    const own = this.#handedIn.map((socket) => this.points.ofHandedIn(socket));
-    for (const { slots } of [...this.points.ofRule(rule), ...own]) {
+    for (const { slots } of this.points.usedBy(rule)) {
       if (slots.size < rule.last - rule.first) {
         for (const [port, slot] of slots) if (listeners.rule(slot) === rule) visit(slot, port);
         continue;
@@ -112,6 +121,12 @@ export class ListenSockets {
     }
   }
 
+  /** Tells which sockets of a rule are where they should be now. */
+  placesOf(rule: PortRule): (slot: ListenerSlot, port: number) => boolean {
+    const points = this.points.ofRule(rule);
+    return (slot, port) => this.pointsAt(points, rule, port).includes(this.points.of(slot));
+  }
+
   /** How many sockets would have to be opened for ports of a rule. */
   countMissing(rule: PortRule, ports: readonly number[]): number {
     const points = this.points.ofRule(rule);
@@ -120,6 +135,22 @@ export class ListenSockets {
       for (const { slots } of this.pointsAt(points, rule, port)) if (!slots.has(port)) count++;
     }
     return count;
+  }
+
+  /**
+   * Whether a port of a rule that waits could be had if what it waits for were there, as far as that can be told: 0, or
+   * a positive errno.
+   */
+  rehearse(rule: PortRule, port: number): number {
+    const { pif, protocol, listen: address, device } = rule;
+    if (pif !== Pif.Host) return 0;
+    const v6 = address !== undefined && !isIpv4(address);
+    const speaking = protocol === c.IPPROTO_UDP ? this.#options.udpSocketsAt(port) : [];
+    const others = [...this.#othersOn(rule, port), ...speaking];
+    const options = { protocol, address, v6, port, device: undefined, freebind: true };
+    const errno = -sharing(others, (share) => tryToBind({ ...options, share }));
+    // Without the interface, others would be in the way that listen on another one.
+    return errno === c.EACCES || (errno === c.EADDRINUSE && device === undefined) ? errno : 0;
   }
 
   /** Opens sockets that nobody watches yet: for each port a descriptor or -errno. */
@@ -141,10 +172,17 @@ export class ListenSockets {
     const { listeners, epoll } = this.#options;
     const slot = listeners.add(fd, port, rule);
     this.points.add(point, port, slot);
+    this.points.use(slot, rule);
     const result = epoll.add(fd, EVENTS, EventKind.Listener, slot);
     if (result < 0) listeners.retire(slot);
     check(result, "epoll_ctl", "listener");
     return slot;
+  }
+
+  /** Lets new clients of a socket in by this rule. */
+  setRule(slot: ListenerSlot, rule: PortRule): void {
+    this.#options.listeners.setRule(slot, rule);
+    this.points.use(slot, rule);
   }
 
   /** Lets nobody new in at a TCP listener; who is coming in still does, until it is closed. */
@@ -199,11 +237,11 @@ export class ListenSockets {
     const { protocol, address, device } = point;
     const { freebind, hostScope } = this.#options;
     const scope = point.pif === Pif.Host && device === undefined ? hostScope() : 0;
-    const share = others.length > 0;
-    for (const fd of others) setShared(fd, true);
-    const fd = open({ protocol, address, v6: this.#isV6(point), port, device, scope, freebind, share });
-    for (const other of others) setShared(other, false);
-    if (share && fd >= 0) setShared(fd, false);
+    const v6 = this.#isV6(point);
+    const fd = sharing(others, (share) =>
+      open({ protocol, address, v6, port, device, scope, freebind, share }),
+    );
+    if (others.length > 0 && fd >= 0) setShared(fd, false);
     return belowLimit(fd, this.#options.fdLimit);
   }
 
@@ -213,14 +251,22 @@ export class ListenSockets {
   }
 
   /** Our sockets on the same port elsewhere. */
-  #othersOn(point: BindPoint, port: number): number[] {
+  #othersOn({ pif, protocol }: Pick<BindPoint, "pif" | "protocol">, port: number): number[] {
     const fds: number[] = [];
-    this.points.forEach(point.pif, point.protocol, (other) => {
+    this.points.forEach(pif, protocol, (other) => {
       const slot = other.slots.get(port);
       if (slot !== undefined) fds.push(this.#options.listeners.fd(slot));
     });
     return fds;
   }
+}
+
+/** Does something while sockets of ours are no hindrance to others that are shared. */
+function sharing(fds: readonly number[], act: (share: boolean) => number): number {
+  for (const fd of fds) setShared(fd, true);
+  const result = act(fds.length > 0);
+  for (const fd of fds) setShared(fd, false);
+  return result;
 }
 
 /** A descriptor of our own for a socket that was handed in. */

@@ -2,13 +2,12 @@
  * The forwarded ports of one container: its rules, and a listening socket for each port of theirs. Changes are made
  * one after the other; each is checked whole and opened whole before anything of it is in force.
  */
-import { readdirSync } from "node:fs";
 import { AppError } from "../../base/errors.ts";
-import type { PortAction, PortRuleStatus, PortState } from "../../config/control-types.ts";
+import type { PortAction, PortRuleStatus } from "../../config/control-types.ts";
 import type { PortOptions, PortRuleOptions, Service } from "../../config/options.ts";
-import { EPOLLIN, F_DUPFD_CLOEXEC } from "../../ffi/constants.ts";
+import { EPOLLIN } from "../../ffi/constants.ts";
 import { check } from "../../ffi/errno.ts";
-import { close, fcntl } from "../../ffi/libc.ts";
+import { close } from "../../ffi/libc.ts";
 import { Pif } from "../../flow/state.ts";
 import type { ListenerSlot } from "../../forward/listeners.ts";
 import type { PortRule } from "../../forward/port-rule.ts";
@@ -19,9 +18,10 @@ import { RateLimit } from "../../log/rate-limit.ts";
 import { ListenerCloser } from "./listener-closer.ts";
 import { ListenSockets, type ListenSocketsOptions } from "./listen-sockets.ts";
 import { EventKind } from "../loop.ts";
-import { type Pause, PortChange } from "./change.ts";
+import { type Pause, PortChange, SLICE } from "./change.ts";
+import { listenerLimit, reserveDescriptors } from "./descriptors.ts";
 import { describeFailures, portError } from "./errors.ts";
-import { changeRules, type PortRuleState } from "./rule-states.ts";
+import { changeRules, inOrder, isRetried, type PortRuleState, stateOf } from "./rule-states.ts";
 import { PortScan } from "./scan.ts";
 import { SideDiags } from "./side-diags.ts";
 
@@ -39,21 +39,13 @@ const SCAN_MS = 750;
 /** Index of the timer's events, and of those of the one that ends a sleep. */
 const SCAN_TIMER = 0;
 const SLEEP_TIMER = 1;
-/** Descriptors that listening sockets leave to connections: so many, or a quarter where there are few. */
-const CONNECTION_FDS = 1024;
-/** Limits of open files that people are told are multiples of this, and have room for so many more. */
-const LIMIT_STEP = 1024;
-const SPARE_FDS = 64;
-/** So few sockets are just opened: how many descriptors are left is not worth finding out. */
-const FEW = 64;
-
+/** So many changes of the host the log names. */
+const CHANGES_SHOWN = 10;
 export class Ports {
   readonly #options: PortsOptions;
   readonly #sockets: ListenSockets;
   readonly #diags: SideDiags;
   readonly #closer: ListenerCloser;
-  /** Listening sockets have descriptors below this. */
-  readonly #fdLimit: number;
   #rules: readonly PortRuleState[] = [];
   /** What was asked for last; it ends after all before it. */
   #last: Promise<unknown> = Promise.resolve();
@@ -61,20 +53,22 @@ export class Ports {
   #isRunning = false;
   /** Tells who listens on either side; undefined before the first automatic rule. */
   #scan: PortScan | undefined;
-  #isRescanning = false;
   readonly #warnings = new RateLimit(1);
   /** Whether automatic rules have to be compared with what the last look at listeners has found. */
   #isScanNew = false;
+  /** Whether all rules have to be compared with where their sockets are. */
+  #isMoved = false;
+  /** Whether that is about to be done. */
+  #isQueued = false;
   /** Whether it is known how sockets in the container are kept to its loopback. */
   #isProbed = false;
   #timer = -1;
 
   constructor(options: PortsOptions) {
     this.#options = options;
-    this.#fdLimit = options.fdLimit - Math.min(CONNECTION_FDS, Math.floor(options.fdLimit / 4));
     this.#sockets = new ListenSockets({
       ...options,
-      fdLimit: this.#fdLimit,
+      fdLimit: listenerLimit(options.fdLimit),
       freebind: options.policy.freebind,
     });
     this.#diags = new SideDiags(options.inside);
@@ -102,6 +96,7 @@ export class Ports {
    */
   change(action: PortAction, rules: readonly PortRuleOptions[]): Promise<void> {
     return this.#inTurn(async () => {
+      this.hostChanged();
       const { families, policy, without, log } = this.#options;
       const off = rules.find(({ protocol }) => without.includes(protocol))?.protocol.toUpperCase();
       if (off !== undefined) {
@@ -125,10 +120,12 @@ export class Ports {
       const open = ports.size;
       const last = [...state.failures].at(-1);
       const error = last === undefined ? undefined : portError(state.rule, ...last);
+      const waitsFor = open > 0 ? "" : this.#sockets.presence.missing(state.rule);
       return {
         ...state.options,
-        state: stateOf(state, open),
+        state: stateOf(state, open, waitsFor),
         open,
+        ...(waitsFor !== "" && { waitsFor }),
         ...(error !== undefined && { error: { code: error.code, port: last![0], message: error.message } }),
       };
     });
@@ -136,13 +133,25 @@ export class Ports {
 
   /** To be called when one of our timers has run out. */
   timer(index: number): void {
-    if (index === SLEEP_TIMER) this.#closer.wake();
-    else if (!this.#mustRescan()) return;
-    else {
-      this.#isRescanning = true;
-      void this.#inTurn(() => this.#rescan());
-    }
-    // Promises go on in Node.
+    if (index === SLEEP_TIMER) {
+      this.#closer.wake();
+      // Promises go on in Node.
+      void this.#options.pause();
+    } else if (this.#mustAdapt()) this.#adaptSoon();
+  }
+
+  /** To be called when addresses, interfaces or families may have changed: a few calls for each that rules name. */
+  hostChanged(): void {
+    const changes = this.#sockets.presence.look();
+    if (changes.length === 0) return;
+    this.#options.log.info("ports follow the host", { changes: changes.slice(0, CHANGES_SHOWN) });
+    this.#isMoved = true;
+    this.#adaptSoon();
+  }
+
+  #adaptSoon(): void {
+    if (!this.#isQueued) void this.#inTurn(() => this.#adapt());
+    this.#isQueued = true;
     void this.#options.pause();
   }
 
@@ -163,18 +172,21 @@ export class Ports {
   async #replace(next: readonly PortRuleState[]): Promise<void> {
     const current = new Set(this.#rules);
     const stay = new Set(next);
-    await this.#prepare(next);
     const added = next.filter((state) => !current.has(state));
-    this.#reserve(added);
     const change = this.#newChange();
     try {
+      this.#watch([...current, ...added]);
+      await this.#prepare(next);
+      this.#reserve(added);
       for (const state of inOrder(added)) await this.#open(change, state);
       await change.commit();
+      this.#rules = next;
     } catch (cause) {
       await change.rollBack();
       throw cause;
+    } finally {
+      this.#watch(this.#rules);
     }
-    this.#rules = next;
     for (const { rule, failures } of added) this.#warn(rule, failures);
     const leaving: ListenerSlot[] = [];
     for (const state of current) {
@@ -185,6 +197,10 @@ export class Ports {
     // What we listen on ourselves does not count, and has changed.
     this.#isScanNew = true;
     this.#setTimer();
+  }
+
+  #watch(states: readonly PortRuleState[]): void {
+    this.#sockets.presence.watch(states.map(({ rule }) => rule));
   }
 
   /** Gets ready what rules need besides sockets. */
@@ -206,11 +222,11 @@ export class Ports {
   }
 
   async #openScan(): Promise<PortScan> {
-    const { families, policy } = this.#options;
+    const { enabled, policy } = this.#options;
     return new PortScan({
       host: await this.#diags.of(Pif.Host),
       container: await this.#diags.of(Pif.Splice),
-      families,
+      families: enabled,
       hostLoopbackToContainer: policy.hostLoopbackToContainer || policy.spliceOnly,
     });
   }
@@ -227,17 +243,38 @@ export class Ports {
   /** Opens the ports of a new rule. Throws AppError when it cannot do without those that cannot be had. */
   async #open(change: PortChange, { rule, failures }: PortRuleState): Promise<void> {
     const ports = this.#portsOf(rule);
-    await change.open(rule, ports, (port, errno) => {
+    const fail = (port: number, errno: number): void => {
       if (!rule.weak) throw portError(rule, port, errno);
       failures.set(port, errno);
-    });
+    };
+    await change.open(rule, ports, fail);
+    if (this.#waits(rule)) return this.#rehearse(rule, ports, fail);
     this.#claim(rule, ports, failures);
     const [first] = failures;
     if (first !== undefined && failures.size === ports.length && !rule.scan) throw portError(rule, ...first);
   }
 
+  #waits(rule: PortRule): boolean {
+    return this.#sockets.presence.missing(rule) !== "";
+  }
+
+  /** A rule that waits shall not turn out to be impossible when what it waits for is there. */
+  async #rehearse(
+    rule: PortRule,
+    ports: readonly number[],
+    onFailure: (port: number, errno: number) => void,
+  ): Promise<void> {
+    if (rule.weak) return;
+    for (const [i, port] of ports.entries()) {
+      if (i > 0 && i % SLICE === 0) await this.#pause();
+      const errno = this.#sockets.rehearse(rule, port);
+      if (errno !== 0) onFailure(port, errno);
+    }
+  }
+
   /** Sees to it that what goes one way does not come back. */
   #claim(rule: PortRule, ports: readonly number[], failures: ReadonlyMap<number, number>): void {
+    if (this.#waits(rule)) return;
     this.#scan?.claim(
       rule,
       ports.filter((port) => !failures.has(port)),
@@ -248,48 +285,33 @@ export class Ports {
   #reserve(added: readonly PortRuleState[]): void {
     let needed = 0;
     for (const { rule } of added) needed += this.#sockets.countMissing(rule, this.#portsOf(rule));
-    if (needed <= FEW) return;
-    const open = readdirSync("/proc/self/fd").length;
-    const free = Math.max(0, this.#fdLimit - open);
-    if (needed > free) {
-      const least = this.#options.fdLimit + needed - free + SPARE_FDS;
-      const limit = Math.ceil(least / LIMIT_STEP) * LIMIT_STEP;
-      throw new AppError(
-        "PORT_LIMIT",
-        `these ports need ${needed} open files, and ${free} are left: forward fewer, or raise the limit ` +
-          `to ${limit} or more (ulimit -n, LimitNOFILE=)`,
-        { details: { needed, free } },
-      );
-    }
-    // The kernel makes room for descriptors by doubling, and waits each time; so it does it once.
-    const last = fcntl(this.#options.epoll.fd, F_DUPFD_CLOEXEC, open + needed);
-    if (last >= 0) close(last);
+    reserveDescriptors(needed, this.#options.fdLimit, this.#options.epoll.fd);
   }
 
-  /** Whether automatic rules could do with other ports than they have. */
-  #mustRescan(): boolean {
+  /** Whether rules could do with other ports than they have. */
+  #mustAdapt(): boolean {
     takeExpirations(this.#timer);
-    if (this.#isRescanning) return false;
-    const hasFailed = this.#rules.some(({ rule, failures }) => rule.scan && failures.size > 0);
-    return hasFailed || this.#isScanNew || this.#scan!.hasChanged();
+    return (
+      this.#isMoved || this.#rules.some(isRetried) || this.#isScanNew || this.#scan?.hasChanged() === true
+    );
   }
 
-  /** Opens and closes ports of automatic rules as others have done on the other side. */
-  async #rescan(): Promise<void> {
+  /** Opens and closes ports as the host has changed, and those of automatic rules as others do on the other side. */
+  async #adapt(): Promise<void> {
+    this.#isQueued = false;
+    const isMoved = this.#isMoved;
+    this.#isMoved = false;
     const change = this.#newChange();
     const gone: ListenerSlot[] = [];
     try {
-      this.#readScan();
+      if (this.#rules.some(({ rule }) => rule.scan)) this.#readScan();
       const fresh: [PortRule, Map<number, number>][] = [];
-      for (const { rule, failures } of inOrder(this.#rules)) {
-        if (!rule.scan) continue;
-        const before = new Map(failures);
-        const missing = this.#isScanNew ? this.#compare(rule, gone) : [...before.keys()];
-        failures.clear();
-        await change.open(rule, missing, (port, errno) => failures.set(port, errno));
-        this.#claim(rule, missing, failures);
-        const others = [...failures].filter(([port, errno]) => before.get(port) !== errno);
-        if (others.length > 0) fresh.push([rule, new Map(others)]);
+      for (const state of inOrder(this.#rules)) {
+        const before = new Map(state.failures);
+        if (isMoved || (state.rule.scan && this.#isScanNew)) await this.#compare(change, state, gone);
+        else if (isRetried(state)) await this.#openMore(change, state, [...before.keys()]);
+        const others = [...state.failures].filter(([port, errno]) => before.get(port) !== errno);
+        if (others.length > 0) fresh.push([state.rule, new Map(others)]);
       }
       await change.commit();
       this.#isScanNew = false;
@@ -298,22 +320,44 @@ export class Ports {
       gone.length = 0;
       await change.rollBack();
       this.#isScanNew = true;
-      const message = "automatic ports could not be adapted; this is tried again";
+      this.#isMoved = true;
+      const message = "ports could not be adapted; this is tried again";
       this.#warnings.warn(this.#options.log, performance.now(), message, "err", err);
     }
     await this.#closer.close(gone);
-    this.#isRescanning = false;
+    this.#sockets.points.prune();
+    this.#setTimer();
   }
 
-  /** Ports that an automatic rule wants and does not have; adds what it has and does not want to `gone`. */
-  #compare(rule: PortRule, gone: ListenerSlot[]): number[] {
+  /** Opens what a rule wants and does not have; adds what it has and does not want to `gone`. */
+  async #compare(change: PortChange, state: PortRuleState, gone: ListenerSlot[]): Promise<void> {
+    const { rule, failures } = state;
     const wanted = new Set(this.#portsOf(rule));
     const open = new Set<number>();
+    const elsewhere: [ListenerSlot, number][] = [];
+    const isInPlace = this.#sockets.placesOf(rule);
     this.#sockets.forEachSlot(rule, (slot, port) => {
-      open.add(port);
       if (!wanted.has(port)) gone.push(slot);
+      else if (isInPlace(slot, port)) open.add(port);
+      else elsewhere.push([slot, port]);
     });
-    return [...wanted].filter((port) => !open.has(port));
+    await this.#openMore(
+      change,
+      state,
+      [...wanted].filter((port) => !open.has(port)),
+    );
+    // Where there is no other, it stays.
+    for (const [slot, port] of elsewhere) if (!failures.has(port)) gone.push(slot);
+  }
+
+  async #openMore(
+    change: PortChange,
+    { rule, failures }: PortRuleState,
+    ports: readonly number[],
+  ): Promise<void> {
+    failures.clear();
+    await change.open(rule, ports, (port, errno) => failures.set(port, errno));
+    this.#claim(rule, ports, failures);
   }
 
   /** Looks who listens on either side. */
@@ -333,9 +377,9 @@ export class Ports {
     if (failures.size > 0) this.#options.log.warn(describeFailures(rule, failures));
   }
 
-  /** Looks after automatic rules as long as there are any. */
+  /** Looks after automatic rules, and ports that somebody else has, as long as there are any. */
   #setTimer(): void {
-    const isNeeded = this.#rules.some(({ rule }) => rule.scan);
+    const isNeeded = this.#isMoved || this.#rules.some((state) => state.rule.scan || isRetried(state));
     if (isNeeded && this.#timer < 0) {
       this.#timer = openInterval(SCAN_MS);
       check(this.#options.epoll.add(this.#timer, EPOLLIN, EventKind.Timer, SCAN_TIMER), "epoll_ctl", "timer");
@@ -344,16 +388,4 @@ export class Ports {
       this.#timer = -1;
     }
   }
-}
-
-/**
- * The host's rules before those of the container, so that it is always the same that has its way where each would keep
- * the other from being opened.
- */
-const inOrder = (states: readonly PortRuleState[]): PortRuleState[] =>
-  states.toSorted((a, b) => a.rule.pif - b.rule.pif);
-
-function stateOf({ rule, failures }: PortRuleState, open: number): PortState {
-  if (failures.size > 0) return open === 0 ? "failed" : "partial";
-  return open === 0 && rule.scan ? "waiting" : "listening";
 }

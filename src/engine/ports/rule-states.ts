@@ -1,8 +1,8 @@
 /** The rules of a container as they are in force, and what becomes of them by a change. */
 import { AppError } from "../../base/errors.ts";
-import type { PortAction } from "../../config/control-types.ts";
+import type { PortAction, PortState } from "../../config/control-types.ts";
 import type { PortRuleOptions } from "../../config/options.ts";
-import { portOption, printPortRule } from "../../config/port-spec.ts";
+import { portRuleText } from "../../config/port-spec.ts";
 import { type PortRule, ruleKey } from "../../forward/port-rule.ts";
 import type { Families } from "../../forward/port-rules.ts";
 import { toPortRules } from "./rules-from-options.ts";
@@ -40,8 +40,25 @@ function withoutRules(
   const left = new Map(current.map((state) => [ruleKey(state.rule), state]));
   for (const [i, rule] of toPortRules(changes, families).entries()) {
     if (left.delete(ruleKey(rule))) continue;
-    const words = `${portOption(changes[i])} ${printPortRule(changes[i])}`;
-    throw new AppError("USAGE", `there is no rule ${words}; "bucatini ports" shows those there are`);
+    const text = portRuleText(changes[i]);
+    throw new AppError("USAGE", `there is no rule ${text}; "bucatini ports" shows those there are`);
   }
   return [...left.values()];
+}
+
+/**
+ * The host's rules before those of the container, so that it is always the same that has its way where each would keep
+ * the other from being opened.
+ */
+export const inOrder = (states: readonly PortRuleState[]): PortRuleState[] =>
+  states.toSorted((a, b) => a.rule.pif - b.rule.pif);
+
+/** A weak rule does without the ports that others had at its start; any other one waits for them. */
+export const isRetried = ({ rule, failures }: PortRuleState): boolean =>
+  failures.size > 0 && (rule.scan || !rule.weak);
+
+/** What has become of a rule. @param open its open ports */
+export function stateOf({ rule, failures }: PortRuleState, open: number, waitsFor: string): PortState {
+  if (failures.size > 0) return open === 0 ? "failed" : "partial";
+  return open === 0 && (rule.scan || waitsFor !== "") ? "waiting" : "listening";
 }

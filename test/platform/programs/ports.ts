@@ -33,7 +33,7 @@ void play({
 
   /** Ports that cannot be had. */
   async refused() {
-    const world = await World.build();
+    const world = await World.build(() => ({ follow: false }));
     const fds = [
       occupy({ port: 8001 }),
       occupy({ port: 8001, protocol: c.IPPROTO_UDP, address: LOOPBACK, v6: false }),

@@ -2,6 +2,7 @@ import { expect, test } from "@jest/globals";
 import { parseIp } from "../../../../src/base/address.ts";
 import type { PortRuleOptions } from "../../../../src/config/options.ts";
 import { BindPoints } from "../../../../src/engine/ports/bind-points.ts";
+import { Presence } from "../../../../src/engine/ports/presence.ts";
 import { toPortRules } from "../../../../src/engine/ports/rules-from-options.ts";
 import { PortScan, type PortScanOptions } from "../../../../src/engine/ports/scan.ts";
 import type { PortRule } from "../../../../src/forward/port-rule.ts";
@@ -47,7 +48,9 @@ const RULES = {
 class World {
   readonly host = new Namespace();
   readonly container = new Namespace();
-  readonly points = new BindPoints();
+  readonly points = new BindPoints(
+    new Presence({ enabled: BOTH, hostScope: () => 0, freebind: false, follow: false }),
+  );
   readonly scan: PortScan;
 
   constructor(options: Partial<PortScanOptions> = {}) {
