@@ -18,7 +18,10 @@ export function buildLink(options: EngineOptions, offloads: number): Link {
     // Until the container has spoken, every station on the link is meant.
     guestMac: parseMac(plan.mac ?? "") ?? BROADCAST_MAC.slice(),
     v4: buildLink4(options),
-    v6: { ...buildFamily(options, 6), routes: routesToTell(options.plan.ipv6.routes).map(toPrefix) },
+    v6: {
+      ...buildFamily(options, 6),
+      routes: routesToTell(options.routerAdvertisements, plan.ipv6.routes).map(toPrefix),
+    },
     offload: offloads !== 0,
     udpOffload: (offloads & TUN_F_USO4) !== 0,
     follows: options.asked.network.follow,
@@ -30,11 +33,12 @@ export function buildLink(options: EngineOptions, offloads: number): Link {
 const buildLink4 = (options: EngineOptions): Link4 => ({
   ...buildFamily(options, 4),
   prefixLengths: options.plan.ipv4.addresses.map(({ prefixLength }) => prefixLength),
-  routes: routesToTell(options.plan.ipv4.routes).map(toRoute4),
+  routes: routesToTell(options.dhcp.ipv4, options.plan.ipv4.routes).map(toRoute4),
 });
 
-/** Routes of the main table that a program can be told: to each destination one. */
-function routesToTell(routes: readonly Route[]): Route[] {
+/** Routes of the main table that a program can be told: to each destination one. There may be a thousand. */
+function routesToTell(isAsked: boolean, routes: readonly Route[]): Route[] {
+  if (!isAsked) return [];
   const told = new Map<string, Route>();
   for (const route of routes.toSorted((a, b) => b.metric - a.metric)) {
     const { destination, destinationLength: length, table, type, nexthops } = route;

@@ -12,11 +12,15 @@ const AT_ONCE_MS = 2_500;
 
 beforeAll(() => prepareDhcpClients(stage()));
 
-/** A container that nobody has configured: the interface is up, and that is all. */
-async function withBareContainer(body: (net: Network) => Promise<void>): Promise<void> {
+/**
+ * A container that nobody has configured: the interface is up, and that is all.
+ * @param before what happens to the host before it is connected
+ */
+async function withBareContainer(body: (net: Network) => Promise<void>, before = ""): Promise<void> {
   await withNamespaces(stage(), {}, async (net) => {
-    await net.outside.run(`ip netns add red
-      ${stage().dir}/dist/bin/pasta -q -t none -u none -T none -U none --netns /run/netns/red
+    await net.outside.run(`${before}
+      ip netns add red
+      ${stage().dir}/dist/bin/pasta -q -I eth0 -t none -u none -T none -U none --netns /run/netns/red
       ${INSIDE} sh -ec '
         echo 0 > /proc/sys/net/ipv6/conf/eth0/accept_dad
         echo 64 > /proc/sys/net/ipv6/conf/eth0/accept_ra_rt_info_max_plen
@@ -104,6 +108,24 @@ test("udhcpc comes back, is refused its old address, and finds the server that i
     expect(client.output().match(/received DHCP NAK|lease lost/gi)).not.toBeNull();
     await client.kill();
   });
+}, 60_000);
+
+test("whoever asks before the host has a network gets it when the host does", async () => {
+  await withBareContainer(async (net) => {
+    const pid = `${stage().dir}/udhcpc.pid`;
+    const client = await net.outside.start(`${INSIDE} ${udhcpc(stage(), `-p ${pid} 2>&1`)}`, {
+      says: "bound ip=169.254.2.1/16 router=169.254.2.2 ",
+    });
+    expect(client.output()).toContain(" lease=60 ");
+    expect(await net.outside.run(`${INSIDE} rdisc6 -1 eth0`)).toMatch(/Router lifetime +: +0 /);
+    await net.outside.run(`ip -6 address add 2001:db8:1::2/64 dev eth0 nodad
+      ip -6 route add default via 2001:db8:1::1`);
+    await until(net, `${has("2001:db8:1:")} && ${leadsTo("default")}`);
+    await move(net, "198.51.100.2", "198.51.100.1");
+    await net.outside.run(`kill -USR1 $(cat ${pid})`);
+    await outputOf(client, "bound ip=198.51.100.2/24 router=198.51.100.1 ");
+    await client.kill();
+  }, "ip address flush dev eth0 scope global; ip -6 route flush default");
 }, 60_000);
 
 test("dhclient that starts again is refused its old addresses", async () => {

@@ -16,7 +16,13 @@ function link(routes: Route[], network: Partial<NetworkOptions> = {}): Link {
     addresses: [],
     routes: routes.filter((each) => each.family === family),
   }));
-  const asked = { ...DEFAULT_NETWORK, addresses: ["192.0.2.10/24", "2001:db8::10/64"], ...network };
+  const services = { dhcp: { ipv4: true, ipv6: true }, routerAdvertisements: true };
+  const asked = {
+    ...DEFAULT_NETWORK,
+    ...services,
+    addresses: ["192.0.2.10/24", "2001:db8::10/64"],
+    ...network,
+  };
   const options = {
     plan: planNetwork({ ...NO_TEMPLATE, ipv4, ...(ipv6.routes.length > 0 && { ipv6 }) }, asked),
     interface: { name: "eth0", index: 2, mtu: 1500 },
@@ -71,11 +77,21 @@ test("so it is with IPv6, where all of them lead through us", () => {
 });
 
 test("what services tell is what was asked for", () => {
-  const { v4, v6, routerAdvertisements, advertise } = link([], { dhcp: { ipv4: true, ipv6: false } });
-  expect([v4.dhcp, v6.dhcp, routerAdvertisements]).toEqual([true, false, false]);
+  const off = { dhcp: { ipv4: true, ipv6: false }, routerAdvertisements: false, follow: false };
+  const { v4, v6, routerAdvertisements, follows, advertise } = link([], off);
+  expect([v4.dhcp, v6.dhcp, routerAdvertisements, follows]).toEqual([true, false, false, false]);
   expect([v4.prefixLengths, v4.assigned.map((each) => formatIp(each))]).toEqual([[24], ["192.0.2.10"]]);
   expect(advertise.resolvers.map((each) => formatIp(each))).toEqual(["169.254.1.1", "fd00::53"]);
   expect(advertise).toMatchObject({ searchDomains: ["corp.test"], fqdn: "box.corp.test" });
+});
+
+test("routes that nobody can ask for are not kept", () => {
+  const routes = [
+    plannedRoute(4, { destination: "10.0.0.0/8" }),
+    plannedRoute(6, { destination: "2001:db8:5::/48" }),
+  ];
+  const { v4, v6 } = link(routes, { dhcp: { ipv4: false, ipv6: false }, routerAdvertisements: false });
+  expect([v4.routes, v6.routes]).toEqual([[], []]);
 });
 
 test("the host's neighbours are the container's, where it has a template and no link of its own", () => {
