@@ -165,7 +165,6 @@ export class Follower {
       this.#noteFailure(cause.message);
     }
     this.#engine.ports.hostChanged();
-    this.#engine.ports.hostChanged();
     // Waiting for a guard (runtime/guard.ts) takes no processor.
     const { user, system } = process.cpuUsage(before);
     this.#restUntilMs = performance.now() + (REST * (user + system)) / 1_000;
