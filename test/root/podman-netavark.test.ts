@@ -94,7 +94,7 @@ test("mistakes come back as one sentence, and nothing starts", async () => {
   );
   expect(refused).toMatch(/cannot make the network n5: an internal one .*\nstatus 125\n/);
   expect(refused).toMatch(/--mtu 12: not a number.*\nstatus 125\n/);
-  await create("-o interface=nowhere n5");
+  await create("-o interface=nowhere -o follow=false n5");
   const failed = await podman().run('podman run --rm --network n5 box echo started || echo "status $?"');
   expect(failed).toMatch(/plugin "bucatini" failed: exit code 1, message: .*nowhere.*\nstatus 126\n/);
   expect(failed).not.toMatch(/^started$/m);
