@@ -3,13 +3,12 @@ import { expect, test } from "@jest/globals";
 import { Ajv } from "ajv";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { eventually } from "../support/eventually.ts";
 import { withNamespaces, type Network } from "../support/network.ts";
 import { prelude } from "../support/prelude.ts";
-import { sleep } from "../support/space.ts";
 import { useStage } from "../support/stage.ts";
 
 const stage = useStage();
-const DEADLINE_MS = 10_000;
 /** 1 or 0; what is mounted at /sys need not be of this namespace. */
 const CARRIER = "ip -o link show dev eth0 | grep -c LOWER_UP || true";
 
@@ -32,19 +31,6 @@ async function status(net: Network): Promise<Status> {
   ajv.validate("control.schema.json#/definitions/statusResult", answer);
   expect(ajv.errors).toBeNull();
   return answer;
-}
-
-/** Waits until `look` gives what `isWanted` wants. */
-async function eventually<Value>(
-  look: () => Promise<Value>,
-  isWanted: (value: Value) => boolean,
-): Promise<Value> {
-  const deadline = Date.now() + DEADLINE_MS;
-  for (;;) {
-    const value = await look();
-    if (isWanted(value) || Date.now() > deadline) return value;
-    await sleep(50);
-  }
 }
 
 test("status says what is followed, what that comes to and why", async () => {

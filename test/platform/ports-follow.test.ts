@@ -4,13 +4,13 @@ import { playPorts } from "./children.ts";
 
 const play = (scenario: string): ReturnType<typeof playPorts> => playPorts("ports-follow", scenario);
 
-const LISTENING = ["tcp 192.0.2.7:8000", "tcp 192.0.2.7:8001", "udp 192.0.2.7:8000"];
+const LISTENING = ["tcp 198.51.100.7:8000", "tcp 198.51.100.7:8001", "udp 198.51.100.7:8000"];
 
 test("an address that is not there is waited for, whenever it comes and goes", async () => {
   const { failed, notes, steps, deleted, last, open, messages } = await play("address");
   expect(failed).toBe("");
   expect(notes).toEqual([
-    "waiting for 192.0.2.7: until it is there, -t 192.0.2.7/8000-8001 and 1 more cannot be reached",
+    "waiting for 198.51.100.7: until it is there, -t 198.51.100.7/8000-8001 and 1 more cannot be reached",
     "waiting for 2001:db8::7: until it is there, -t [2001:db8::7]/8002 cannot be reached",
   ]);
   const own = "tcp 127.0.0.2:8003";
@@ -29,7 +29,7 @@ test("an address that is not there is waited for, whenever it comes and goes", a
   ]);
   expect({ deleted, last }).toEqual({
     deleted: "",
-    last: { host: ["tcp 192.0.2.7:8000"], shown: ["8000 listening 1"] },
+    last: { host: ["tcp 198.51.100.7:8000"], shown: ["8000 listening 1"] },
   });
   // The listener, and what looks for clients that are connecting when one is closed.
   expect(open).toBe(2);
@@ -39,7 +39,7 @@ test("an address that is not there is waited for, whenever it comes and goes", a
 test("so are addresses that no table shows", async () => {
   const { failed, steps } = await play("unlisted");
   expect(failed).toBe("");
-  const [broadcast, route] = ["udp 192.0.2.255:8000", "tcp 203.0.113.9:8000"];
+  const [broadcast, route] = ["udp 198.51.100.255:8000", "tcp 203.0.113.9:8000"];
   expect(steps.map(({ host }: { host: string[] }) => host)).toEqual([
     [],
     [broadcast],
@@ -51,7 +51,7 @@ test("so are addresses that no table shows", async () => {
 test("an interface that is not there is waited for; one with the same name is another one", async () => {
   const { failed, steps, isLeftAlone, hasMoved } = await play("interface");
   expect(failed).toBe("");
-  const [any, one] = ["tcp *%wg0:8000", "udp 192.0.2.7%wg0:8000"];
+  const [any, one] = ["tcp *%wg0:8000", "udp 198.51.100.7%wg0:8000"];
   expect(steps.map(({ host }: { host: string[] }) => host)).toEqual([
     [],
     [any],
@@ -96,14 +96,14 @@ test("a port that is taken when its address appears is told once, and had when i
   expect(freed).toBe("soon");
   expect(shown).toEqual(["8000 listening 2"]);
   expect(messages).toEqual([
-    "TCP of the host at 192.0.2.7: not forwarded: 8001 (another program listens there)",
+    "TCP of the host at 198.51.100.7: not forwarded: 8001 (another program listens there)",
   ]);
 });
 
 test("what could not be had if it were there is refused at once, and nothing is left", async () => {
   const { refusals, left, shown } = await play("impossible");
   expect(refusals).toEqual([
-    expect.stringMatching(/^PORT_IN_USE: .*8000 of the host at 192\.0\.2\.7/),
+    expect.stringMatching(/^PORT_IN_USE: .*8000 of the host at 198\.51\.100\.7/),
     expect.stringMatching(/^PORT_IN_USE: .*8000 of the host:/),
     expect.stringMatching(/^USAGE: .*there already/),
   ]);
@@ -111,7 +111,7 @@ test("what could not be had if it were there is refused at once, and nothing is 
 });
 
 test("UDP flows keep their socket while its address is away, and it is used again", async () => {
-  const socket = { host: ["udp 192.0.2.7:8000"] };
+  const socket = { host: ["udp 198.51.100.7:8000"] };
   expect(await play("linger")).toEqual({
     gone: { ...socket, shown: ["8000 waiting 0"] },
     isClosedToNew: true,
@@ -124,7 +124,7 @@ test("UDP flows keep their socket while its address is away, and it is used agai
 test("automatic rules wait, too", async () => {
   const { failed, steps } = await play("auto");
   expect(failed).toBe("");
-  expect(steps.map(({ host }: { host: string[] }) => host)).toEqual([[], ["tcp 192.0.2.7:4001"], []]);
+  expect(steps.map(({ host }: { host: string[] }) => host)).toEqual([[], ["tcp 198.51.100.7:4001"], []]);
 });
 
 test("a thousand rules that wait cost little when the host changes, and else nothing", async () => {

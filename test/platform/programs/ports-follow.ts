@@ -6,8 +6,8 @@ import { close } from "../../../src/ffi/libc.ts";
 import { occupy, openFiles, play, World } from "../ports-world.ts";
 
 const MAKE = "link add wg0 type veth peer name far";
-const HERE = "192.0.2.7";
-const ADDRESS = ipv4Words(0xc0000207);
+const HERE = "198.51.100.7";
+const ADDRESS = ipv4Words(0xc6336407);
 
 const ip = (...commands: string[]): void =>
   commands.forEach((command) => void execFileSync("ip", command.split(" ")));
@@ -59,7 +59,7 @@ void play({
   /** What is listened on has no address of its own: a broadcast, a whole local route. */
   async unlisted() {
     const world = await World.build();
-    const failed = await world.start("-u 192.0.2.255/8000", "-t 203.0.113.9/8000");
+    const failed = await world.start("-u 198.51.100.255/8000", "-t 203.0.113.9/8000");
     const steps = [
       await taken(world),
       await after(world, `address add ${HERE}/24 brd + dev lo`),
@@ -201,7 +201,7 @@ void play({
   /** What many rules that wait cost when the host changes, and when it does not. */
   async many() {
     const world = await World.build();
-    const distinct = Array.from({ length: 1000 }, (_, i) => `-t 192.0.${2 + (i >>> 8)}.${i & 255}/8000`);
+    const distinct = Array.from({ length: 1000 }, (_, i) => `-t [2001:db8::${(i + 1).toString(16)}]/8000`);
     const same = Array.from({ length: 1000 }, (_, i) => `-t ${HERE}/${2000 + i}`);
     const milliseconds: Record<string, number> = {};
     for (const [name, specs] of Object.entries({ none: ["-t 8000"], same, distinct })) {
@@ -227,8 +227,8 @@ void play({
     };
     const rules: Record<string, () => string> = {
       "-t 8000": () => (enabled.ipv6 ? "tcp *:8000" : "tcp 0.0.0.0:8000"),
-      "-u 192.0.2.7/8000": () => (has.address ? "udp 192.0.2.7:8000" : ""),
-      "-t 192.0.2.7/8001": () => (has.address ? "tcp 192.0.2.7:8001" : ""),
+      "-u 198.51.100.7/8000": () => (has.address ? "udp 198.51.100.7:8000" : ""),
+      "-t 198.51.100.7/8001": () => (has.address ? "tcp 198.51.100.7:8001" : ""),
       "-t [2001:db8::7]/8001": () => (has.address6 && enabled.ipv6 ? "tcp [2001:db8::7]:8001" : ""),
       "-t %wg0/8002": () => (has.link ? `tcp ${enabled.ipv6 ? "*" : "0.0.0.0"}%wg0:8002` : ""),
       "-u [::]%wg0/8002": () => (has.link && enabled.ipv6 ? "udp [::]%wg0:8002" : ""),

@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
 import type { PortRuleOptions } from "../../../../src/config/options.ts";
-import { changeRules } from "../../../../src/engine/ports/rule-states.ts";
+import { changeRules, isRetried, stateOf } from "../../../../src/engine/ports/rule-states.ts";
 
 const BOTH = { ipv4: true, ipv6: true };
 
@@ -54,4 +54,26 @@ test("what overlaps is refused", () => {
   const before = changeRules([], "set", [rule(80, 90)], BOTH);
   expect(() => changeRules(before, "add", [rule(85)], BOTH)).toThrow(/overlaps/);
   expect(() => changeRules(before, "del", [rule(85)], BOTH)).toThrow("there is no rule -t 85;");
+});
+
+test.each([
+  [{}, 1, "", "listening"],
+  [{}, 0, "192.0.2.1", "waiting"],
+  [{ scan: true } as const, 0, "", "waiting"],
+  // Given to us by somebody else.
+  [{}, 1, "192.0.2.1", "listening"],
+])("%o with %i open ports, which waits for '%s', is %s", (more, open, waitsFor, state) => {
+  const [rule80] = changeRules([], "set", [rule(80, 81, more)], BOTH);
+  expect(stateOf(rule80, open, waitsFor)).toBe(state);
+});
+
+test("a port that cannot be had is told, and tried again unless it need not be", () => {
+  const states = [{}, { weak: true }, { weak: true, scan: true }] as const;
+  const rules = states.map((more) => changeRules([], "set", [rule(80, 81, more)], BOTH)[0]);
+  expect(rules.map(isRetried)).toEqual([false, false, false]);
+  for (const { failures } of rules) failures.set(80, 98);
+  expect(rules.map((each) => [stateOf(each, 0, ""), stateOf(each, 1, "")])).toEqual(
+    rules.map(() => ["failed", "partial"]),
+  );
+  expect(rules.map(isRetried)).toEqual([true, false, true]);
 });
