@@ -167,8 +167,8 @@ test("what an IPAM plugin gives comes out inside; its failures are told, and und
   });
   expect(words(output)).toBe(
     `add 0
-default via 10.24.0.2 dev eth0${" "}
-10.0.0.0/8 via 10.24.0.1 dev eth0 metric 7 mtu 1300${" "}
+default via 10.24.0.2 dev eth0 proto 98${" "}
+10.0.0.0/8 via 10.24.0.1 dev eth0 proto 98 metric 7 mtu 1300${" "}
 10.24.0.0/16 dev eth0 proto kernel scope link src 10.24.0.5${" "}
 status 0
 gc 0
