@@ -34,7 +34,7 @@ export interface NetworkAddress {
 }
 
 export interface Nexthop {
-  /** 0 stands for the container's interface in routes that are not yet in a kernel. */
+  /** In a plan it means nothing: the container's interface is meant. */
   interfaceIndex: number;
   /** Empty for what is on the link itself; may be IPv6 for an IPv4 route. */
   gateway: string;

@@ -89,12 +89,15 @@ const linksNamed = (host: HostNetwork, name: string): NetworkLink[] =>
 function candidateLinks(host: HostNetwork, family: Family): NetworkLink[] {
   const routes = mainRoutes(host, family);
   const defaults = routes.filter(isDefaultRoute).toSorted((a, b) => a.metric - b.metric);
-  const others = routes.filter((route) => !isDefaultRoute(route) && !isToLinkLocal(route));
-  const indexes = new Set([...defaults, ...others].map((route) => route.nexthops[0].interfaceIndex));
+  const indexes = new Set(defaults.map(firstLink));
+  for (const route of routes)
+    if (!indexes.has(firstLink(route)) && !isToLinkLocal(route)) indexes.add(firstLink(route));
   return [...indexes].flatMap(
     (index) => host.links.find((link) => link.index === index && !isLoopbackLink(link)) ?? [],
   );
 }
+
+const firstLink = ({ nexthops }: Route): number => nexthops[0].interfaceIndex;
 
 function familyTemplate(host: HostNetwork, family: Family, link: NetworkLink): FamilyTemplate {
   const routes = mainRoutes(host, family).filter(

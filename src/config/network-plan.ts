@@ -49,7 +49,7 @@ export interface FamilyPlan {
   enabled: boolean;
   /** The container's addresses of more than link scope, the most important one first. */
   addresses: PlannedAddress[];
-  /** Interface index 0 in next hops stands for the container's interface. */
+  /** The container's interface stands for whichever their next hops name. */
   routes: Route[];
   /** The container's default gateway, when there is one. */
   gateway?: string;
@@ -137,7 +137,7 @@ function planFamily(
   const isPinned = givenGateway !== undefined || givenRoutes.length > 0;
   const ownGateway = template === undefined ? localGateway(family) : template.gateway;
   const gateway = isPinned ? givenGateway : ownGateway;
-  const copied = isPinned ? undefined : template?.routes.map(inContainer);
+  const copied = isPinned || template === undefined ? undefined : [...template.routes];
   const routes =
     copied ??
     (givenRoutes.length > 0 ? givenRoutes : defaultRoute(family, gateway)).map((route) =>
@@ -208,17 +208,6 @@ function ourAddress(
   if (gateway !== undefined && words !== undefined && isLinkLocal(words)) return gateway;
   return template?.linkLocal ?? LOCAL_GATEWAY_6;
 }
-
-/** A template's route without what means something on the host only. The same route gives the same object again. */
-function inContainer(route: Route): Route {
-  const made =
-    INSIDE.get(route) ??
-    ({ ...route, nexthops: route.nexthops.map((nexthop) => ({ ...nexthop, interfaceIndex: 0 })) } as Route);
-  INSIDE.set(route, made);
-  return made;
-}
-
-const INSIDE = new WeakMap<Route, Route>();
 
 const defaultRoute = (family: Family, gateway: string | undefined): RouteOptions[] =>
   gateway === undefined ? [] : [{ destination: family === 4 ? "0.0.0.0/0" : "::/0", gateway }];

@@ -2,18 +2,22 @@
  * The difference between what a container should have and what it has. Pure. What somebody inside configured stays as
  * it is, and what he took away stays away: only what carries our mark is ever changed or removed.
  */
+import { formatIp, IP_WORDS, networkOf, parseIp } from "../base/address.ts";
 import {
   AddressFlag,
+  type Family,
   type NetworkAddress,
   OUR_PROTOCOL,
   type Route,
   RouteProtocol,
-  RouteType,
   Scope,
 } from "../base/network.ts";
+import { type NetworkPlan, plannedRoute, type PlannedAddress } from "./network-plan.ts";
 
 /** What the kernel makes of metric 0. @see linux/ipv6_route.h, IP6_RT_PRIO_USER */
 export const IPV6_DEFAULT_METRIC = 1_024;
+/** Of its routes to the prefixes of addresses. @see linux/ipv6_route.h, IP6_RT_PRIO_ADDRCONF */
+const IPV6_PREFIX_METRIC = 256;
 
 /** In the order in which they have to be applied. */
 export interface AddressChanges {
@@ -28,7 +32,7 @@ export interface AddressChanges {
 /** In the order in which they have to be applied. */
 export interface RouteChanges {
   add: Route[];
-  /** In the place of one of ours. */
+  /** In the place of one of ours, or of the kernel's own. */
   replace: Route[];
   remove: Route[];
 }
@@ -91,9 +95,12 @@ export function routeChanges(
 ): RouteChanges {
   const changes: RouteChanges = { add: [], replace: [], remove: [] };
   const keys = new Set(actual.map(routeKey));
-  const ours = actual.filter((route) => isOurRoute(route, interfaceIndex));
-  const oursBySlot = new Map(ours.map((route) => [routeSlot(route), route]));
+  const here = actual.filter((route) => isThrough(route, interfaceIndex));
+  const ours = here.filter(({ protocol }) => protocol === OUR_PROTOCOL);
+  const replaceable = new Set(here.filter((route) => !isTheirs(route)).map(routeSlot));
   const theirs = new Set(actual.filter(isTheirs).map(routeTarget));
+  const isIn = (targets: ReadonlySet<string>, route: Route): boolean =>
+    targets.size > 0 && targets.has(routeTarget(route));
   const slots = new Set<string>();
   const wantedKeys = new Set<string>();
   for (const route of wanted) {
@@ -101,11 +108,10 @@ export function routeChanges(
     // The kernel has one route in each place.
     if (slots.has(slot)) continue;
     slots.add(slot);
-    const target = routeTarget(route);
-    if (theirs.has(target)) continue;
+    if (isIn(theirs, route)) continue;
     wantedKeys.add(routeKey(route));
-    if (keys.has(routeKey(route)) || gone.has(target)) continue;
-    if (oursBySlot.has(slot)) changes.replace.push(route);
+    if (keys.has(routeKey(route)) || isIn(gone, route)) continue;
+    if (replaceable.has(slot)) changes.replace.push(route);
     else changes.add.push(route);
   }
   const replaced = new Set(changes.replace.map(routeSlot));
@@ -115,12 +121,32 @@ export function routeChanges(
   return changes;
 }
 
-/** What the kernel makes by itself, and what we made, stands in nobody's way. */
-const isTheirs = ({ protocol, type }: Route): boolean =>
-  protocol !== OUR_PROTOCOL && protocol !== RouteProtocol.Kernel && type === RouteType.Unicast;
+/** The routes that a plan comes to. Of two in one place the first is wanted. */
+export const wantedRoutes = ({ ipv4, ipv6 }: NetworkPlan): Route[] => [
+  ...(ipv4.enabled ? [...ipv4.routes, ...prefixRoutes(4, ipv4.addresses)] : []),
+  ...(ipv6.enabled ? [...ipv6.routes, ...prefixRoutes(6, ipv6.addresses)] : []),
+];
 
-const isOurRoute = ({ protocol, nexthops }: Route, interfaceIndex: number): boolean =>
-  protocol === OUR_PROTOCOL && nexthops.some((nexthop) => nexthop.interfaceIndex === interfaceIndex);
+/** What the kernel makes for addresses, but once only: what has been in its place may have gone. */
+const prefixRoutes = (family: Family, addresses: readonly PlannedAddress[]): Route[] =>
+  addresses
+    .filter(({ noPrefixRoute, prefixLength }) => !noPrefixRoute && !(family === 4 && prefixLength === 32))
+    .map(({ address, prefixLength, metric }) => {
+      const network = networkOf(parseIp(address) ?? NOWHERE, prefixLength);
+      return plannedRoute(family, {
+        destination: `${formatIp(network)}/${prefixLength}`,
+        metric: metric === 0 && family === 6 ? IPV6_PREFIX_METRIC : metric,
+      });
+    });
+
+const NOWHERE = new Uint32Array(IP_WORDS);
+
+/** What the kernel makes by itself, and what we made, stands in nobody's way. */
+const isTheirs = ({ protocol }: Route): boolean =>
+  protocol !== OUR_PROTOCOL && protocol !== RouteProtocol.Kernel;
+
+const isThrough = ({ nexthops }: Route, interfaceIndex: number): boolean =>
+  nexthops.some((nexthop) => nexthop.interfaceIndex === interfaceIndex);
 
 /** Key of an address: what the kernel tells two addresses of a link apart by. */
 export const addressKey = ({ address, prefixLength }: { address: string; prefixLength: number }): string =>
@@ -128,7 +154,6 @@ export const addressKey = ({ address, prefixLength }: { address: string; prefixL
 
 /** Texts by which routes are told apart; made once for each, for there can be thousands. */
 interface RouteNames {
-  target: string;
   slot: string;
   key: string;
 }
@@ -138,12 +163,10 @@ const NAMES = new WeakMap<Route, RouteNames>();
 function namesOf(route: Route): RouteNames {
   const known = NAMES.get(route);
   if (known !== undefined) return known;
-  const { table, destination, destinationLength, source, sourceLength, tos } = route;
-  const from = sourceLength === 0 ? "" : ` from ${source}/${sourceLength}`;
-  const target = `${destination}/${destinationLength}${from} tos ${tos} table ${table}`;
-  const slot = `${target} ${metricOf(route.family, route.metric)}`;
+  // Joined, a text is in one piece; put together otherwise, it would keep its pieces, too.
+  const slot = [routeTarget(route), metricOf(route.family, route.metric)].join(" ");
   const ways = route.nexthops.map(({ gateway, weight }) => `${gateway}*${weight}`).toSorted();
-  const names = { target, slot, key: `${slot} ${ways.join(" ")} ${JSON.stringify(route.properties)}` };
+  const names = { slot, key: [slot, ...ways, JSON.stringify(route.properties)].join(" ") };
   NAMES.set(route, names);
   return names;
 }
@@ -151,11 +174,20 @@ function namesOf(route: Route): RouteNames {
 /** Key of a route: its place, and which way; not who made it, nor on which interface. */
 export const routeKey = (route: Route): string => namesOf(route).key;
 
-/** Where a route leads to, by whatever way. */
-export const routeTarget = (route: Route): string => namesOf(route).target;
-
 /** The place of a route: the kernel takes no second one there. */
 const routeSlot = (route: Route): string => namesOf(route).slot;
+
+/** Whether these are the same routes; mostly the same objects, too, as what a kernel says of them is kept. */
+export const areSameRoutes = (one: readonly Route[], other: readonly Route[]): boolean =>
+  one.length === other.length &&
+  one.every((route, i) => route === other[i] || routeKey(route) === routeKey(other[i]));
+
+/** Where a route leads to, by whatever way. */
+export function routeTarget(route: Route): string {
+  const { table, destination, destinationLength, source, sourceLength, tos } = route;
+  const from = sourceLength === 0 ? "" : ` from ${source}/${sourceLength}`;
+  return `${destination}/${destinationLength}${from} tos ${tos} table ${table}`;
+}
 
 const metricOf = (family: number, metric: number): number =>
   family === 6 && metric === 0 ? IPV6_DEFAULT_METRIC : metric;

@@ -9,7 +9,7 @@ import { connectionOf } from "../config/connection.ts";
 import { chooseTemplate, type Template } from "../config/host-template.ts";
 import { mtuInForce } from "../config/network-plan.ts";
 import type { EngineOptions } from "../config/options.ts";
-import { routeKey } from "../config/reconcile.ts";
+import { areSameRoutes } from "../config/reconcile.ts";
 import { AF_NETLINK, EPOLLIN, NETLINK_ROUTE, SOCK_RAW } from "../ffi/constants.ts";
 import { check } from "../ffi/errno.ts";
 import { Pif } from "../flow/state.ts";
@@ -20,7 +20,7 @@ import { Monitor } from "../follow/monitor.ts";
 import { Reconciler } from "../follow/reconciler.ts";
 import { ResolvConfWatch } from "../follow/resolv-conf.ts";
 import { Netlink } from "../kernel/netlink.ts";
-import { changeLink, DumpCache } from "../kernel/rtnetlink.ts";
+import { changeLink, DumpCache, dumpLinks } from "../kernel/rtnetlink.ts";
 import { setCarrier } from "../kernel/tap.ts";
 import { armTimer, openTimer, takeExpirations } from "../kernel/timer.ts";
 import type { Log } from "../log/logger.ts";
@@ -73,6 +73,8 @@ export class Follower {
   #lastRoutes: readonly Route[] = [];
   /** Why the last look was in vain, or empty. */
   #failure = "";
+  /** Whether the container's interface has its name for good. */
+  #isNamed: boolean;
 
   constructor({ options, engine, offloads, inside, log }: FollowerOptions) {
     this.#options = options;
@@ -83,6 +85,9 @@ export class Follower {
     this.#hostNetlink = new Netlink(options.fds.hostNetlink);
     this.#containerNetlink = new Netlink(options.fds.containerNetlink, options.fds.guard);
     this.#resolvConf = new ResolvConfWatch(log);
+    const { asked, plan } = options;
+    const hasTemplate = [plan.ipv4, plan.ipv6].some(({ hostInterface }) => hostInterface !== "");
+    this.#isNamed = hasTemplate || asked.network.interfaceName !== undefined;
     check(engine.epoll.add(this.#timer, EPOLLIN, EventKind.Follow, FollowEvent.Timer), "epoll_ctl", "timer");
   }
 
@@ -207,13 +212,13 @@ export class Follower {
     const { plan } = connection;
     const text = JSON.stringify(connection, (key, value: unknown) => (key === "routes" ? undefined : value));
     const routes = [...plan.ipv4.routes, ...plan.ipv6.routes];
-    const isNews = text !== this.#last || !areSame(routes, this.#lastRoutes);
+    const isNews = text !== this.#last || !areSameRoutes(routes, this.#lastRoutes);
     if (!isNews && !this.#isContainerStale) {
       this.#engine.stack.hostChanged();
       return "";
     }
-    this.#last = text;
-    this.#lastRoutes = routes;
+    if (isNews) this.#last = text;
+    if (isNews) this.#lastRoutes = routes;
     this.#isContainerStale = false;
     this.#rename(template);
     const result = this.#reconciler?.reconcile(plan, nowMs);
@@ -240,13 +245,15 @@ export class Follower {
     stack.networkChanged(before);
   }
 
-  /** A container that started without a template gets its interface's name with the first one. */
+  /** A container that started without a template gets its interface's name with the first one, and keeps it. */
   #rename({ ipv4, ipv6 }: Template): void {
-    const { asked, interface: link, plan } = this.#options;
+    const { interface: link } = this.#options;
     const name = (ipv4 ?? ipv6)?.link.name;
-    const isNamed =
-      asked.network.interfaceName !== undefined || !(plan.localMode.ipv4 && plan.localMode.ipv6);
-    if (name === undefined || name === link.name || isNamed || this.#reconciler === undefined) return;
+    if (name === undefined || this.#isNamed || this.#reconciler === undefined) return;
+    this.#isNamed = true;
+    const now = dumpLinks(this.#containerNetlink).find(({ index }) => index === link.index)?.name;
+    // Somebody inside has given it another one.
+    if (now !== link.name || now === name) return;
     try {
       changeLink(this.#containerNetlink, link.index, { name });
       link.name = name;
@@ -272,11 +279,6 @@ export class Follower {
     return found;
   }
 }
-
-/** Most are the same objects, for what the host's kernel says of them is. */
-const areSame = (one: readonly Route[], other: readonly Route[]): boolean =>
-  one.length === other.length &&
-  one.every((route, i) => route === other[i] || routeKey(route) === routeKey(other[i]));
 
 /** What we took away, the container is not heard from any more; where nothing was heard, the first address counts. */
 function forget({ seen, assigned }: FamilyRules, removed: readonly string[]): void {

@@ -16,7 +16,15 @@ import {
   Scope,
 } from "../base/network.ts";
 import type { FamilyPlan, NetworkPlan, PlannedAddress } from "../config/network-plan.ts";
-import { addressChanges, addressKey, routeChanges, routeKey, routeTarget } from "../config/reconcile.ts";
+import {
+  addressChanges,
+  addressKey,
+  areSameRoutes,
+  routeChanges,
+  routeKey,
+  routeTarget,
+  wantedRoutes,
+} from "../config/reconcile.ts";
 import type { Netlink } from "../kernel/netlink.ts";
 import {
   addRoute,
@@ -68,11 +76,19 @@ export interface ReconcilerOptions {
   wasDown?: () => boolean;
 }
 
+/** What there should be inside. */
+interface Wanted {
+  addresses: readonly NetworkAddress[];
+  routes: readonly Route[];
+}
+
 /** What there is inside. */
 interface Actual {
   link: NetworkLink;
   addresses: NetworkAddress[];
   routes: Route[];
+  /** Keys of the routes. */
+  keys: ReadonlySet<string>;
 }
 
 /** What one round did. */
@@ -88,12 +104,11 @@ export class Reconciler {
   readonly #isInUse: (address: string) => boolean;
   readonly #wasDown: () => boolean;
   readonly #routes = new DumpCache<Route>();
-  /** Routes of plans, as they are to be installed. */
-  readonly #installable = new WeakMap<Route, Route>();
   /** Keys of addresses that we put there, for kernels that keep no mark. */
   readonly #added = new Set<string>();
-  /** What was wanted and there when we looked last: keys, and what they stand for in `#gone`. */
-  #present = new Map<string, string>();
+  /** What was wanted and what was there when we looked last. */
+  #wanted: Wanted = { addresses: [], routes: [] };
+  #actual: Actual | undefined;
   /** What was taken away inside, and stays away: keys of addresses, targets of routes. */
   readonly #gone = new Set<string>();
   /** Deprecated addresses by key, and until when they stay. */
@@ -124,18 +139,20 @@ export class Reconciler {
       warnings: [],
       failures: [],
     };
+    const wanted = { addresses: this.#wantedAddresses(plan), routes: wantedRoutes(plan) };
     let refused: RefusedRoute[] = [];
     for (let i = 0; i < ROUNDS_MAX; i++) {
       const actual = i === 0 ? this.#readFirst(plan) : this.#read(plan);
       if (actual === undefined) return result;
-      this.#notePresent(plan, actual);
+      this.#wanted = wanted;
+      this.#actual = actual;
       // Whoever took the link down wants it down; all of it comes back with the link.
       if ((actual.link.flags & LinkFlag.Up) === 0) {
         this.#isFlushed = true;
         return result;
       }
       this.#isFlushed = false;
-      const round = this.#apply(plan, actual, result, nowMs);
+      const round = this.#apply({ ...wanted, mtu: plan.mtu }, actual, result, nowMs);
       refused = round.refused;
       if (!round.isChanged) break;
     }
@@ -155,11 +172,10 @@ export class Reconciler {
     ]);
     const routes = [...tables].flatMap((table) => dumpRoutes(this.#netlink, table, this.#routes));
     this.#routes.turn();
-    return {
-      link,
-      addresses: dumpAddresses(this.#netlink, this.#index),
-      routes,
-    };
+    const last = this.#actual;
+    const isSame = last !== undefined && areSameRoutes(last.routes, routes);
+    const keys = isSame ? last.keys : new Set(routes.map(routeKey));
+    return { link, addresses: dumpAddresses(this.#netlink, this.#index), routes, keys };
   }
 
   /** What was there and is gone, without us or the link having gone down, somebody inside took away. */
@@ -172,36 +188,39 @@ export class Reconciler {
   }
 
   /** What stands in `#gone` for what was there and is not. */
-  #lost({ addresses, routes }: Actual): string[] {
-    const keys = new Set([...addresses.map(addressKey), ...routes.map(routeKey)]);
-    return [...this.#present].flatMap(([key, goneKey]) => (keys.has(key) ? [] : [goneKey]));
-  }
-
-  #notePresent(plan: NetworkPlan, { addresses, routes }: Actual): void {
-    const keys = new Set([...addresses.map(addressKey), ...routes.map(routeKey)]);
-    const wanted = [
-      ...this.#wantedAddresses(plan).map((address) => [addressKey(address), addressKey(address)] as const),
-      ...this.#wantedRoutes(plan).map((route) => [routeKey(route), routeTarget(route)] as const),
+  #lost({ addresses, keys }: Actual): string[] {
+    const before = this.#actual;
+    if (before === undefined) return [];
+    const hadAddress = new Set(before.addresses.map(addressKey));
+    for (const address of addresses) hadAddress.delete(addressKey(address));
+    const lostRoutes =
+      before.keys === keys
+        ? []
+        : this.#wanted.routes.filter(
+            (route) => before.keys.has(routeKey(route)) && !keys.has(routeKey(route)),
+          );
+    return [
+      ...this.#wanted.addresses.map(addressKey).filter((key) => hadAddress.has(key)),
+      ...lostRoutes.map(routeTarget),
     ];
-    this.#present = new Map(wanted.filter(([key]) => keys.has(key)));
   }
 
-  #apply(plan: NetworkPlan, actual: Actual, result: Reconciled, nowMs: number): Round {
+  #apply(wanted: Wanted & { mtu: number }, actual: Actual, result: Reconciled, nowMs: number): Round {
     const addresses = addressChanges(
-      this.#wantedAddresses(plan),
+      wanted.addresses,
       actual.addresses,
       (address) => this.#isOurs(address),
       this.#gone,
     );
-    let isChanged = this.#setMtu(plan.mtu, actual.link.mtu, result);
+    let isChanged = this.#setMtu(wanted.mtu, actual.link.mtu, result);
     for (const address of addresses.before) this.#delete(address, result);
     for (const address of [...addresses.add, ...addresses.change]) {
       isChanged = this.#put(address, result) || isChanged;
     }
     // Without what the container's kernel turned out not to have.
-    const wanted = this.#wantedRoutes(plan).filter(({ family }) => result[`ipv${family}`]);
-    const routes = routeChanges(wanted, actual.routes, this.#index, this.#gone);
-    const refused = installRoutes(this.#netlink, routes);
+    const possible = wanted.routes.filter(({ family }) => result[`ipv${family}`]);
+    const routes = routeChanges(possible, actual.routes, this.#index, this.#gone);
+    const refused = installRoutes(this.#netlink, routes, this.#index);
     for (const route of routes.remove) {
       attempt(`remove the route ${describeRoute(route)}`, result, () => deleteRoute(this.#netlink, route));
     }
@@ -297,23 +316,6 @@ export class Reconciler {
       protocol: OUR_PROTOCOL,
     };
   }
-
-  #wantedRoutes({ ipv4, ipv6 }: NetworkPlan): Route[] {
-    return [ipv4, ipv6].flatMap(({ enabled, routes }) =>
-      enabled ? routes.map((route) => this.#throughLink(route)) : [],
-    );
-  }
-
-  /** A route of a plan with the link's index in its next hops, and our mark. */
-  #throughLink(route: Route): Route {
-    const made = this.#installable.get(route) ?? {
-      ...route,
-      protocol: OUR_PROTOCOL,
-      nexthops: route.nexthops.map((nexthop) => ({ ...nexthop, interfaceIndex: this.#index })),
-    };
-    this.#installable.set(route, made);
-    return made;
-  }
 }
 
 /** A route that the kernel did not take, and why. */
@@ -330,9 +332,11 @@ interface RefusedRoute {
 function installRoutes(
   netlink: Netlink,
   { add, replace }: { add: Route[]; replace: Route[] },
+  interfaceIndex: number,
 ): RefusedRoute[] {
   const replaced = new Set(replace);
-  const install = (route: Route, change = route): RefusedRoute[] => {
+  const install = (route: Route, onlink = false): RefusedRoute[] => {
+    const change = throughLink(route, interfaceIndex, onlink);
     const reason = tryRoute(() => (replaced.has(route) ? changeRoute : addRoute)(netlink, change));
     return reason === undefined ? [] : [{ route, reason }];
   };
@@ -340,15 +344,23 @@ function installRoutes(
   for (;;) {
     const refused = pending.flatMap((route) => install(route));
     if (refused.length === 0) return [];
-    if (refused.length === pending.length) return pending.flatMap((route) => install(route, onLink(route)));
+    if (refused.length === pending.length) return pending.flatMap((route) => install(route, true));
     pending = refused.map(({ route }) => route);
   }
 }
 
-/** The same route, whatever the prefixes of the link say of its gateways. */
-const onLink = (route: Route): Route => ({
+/**
+ * A route of a plan through the container's link, with our mark.
+ * @param onlink whatever the prefixes of the link say of its gateways
+ */
+const throughLink = (route: Route, interfaceIndex: number, onlink: boolean): Route => ({
   ...route,
-  nexthops: route.nexthops.map((nexthop) => ({ ...nexthop, onlink: nexthop.gateway !== "" })),
+  protocol: OUR_PROTOCOL,
+  nexthops: route.nexthops.map((nexthop) => ({
+    ...nexthop,
+    interfaceIndex,
+    onlink: nexthop.onlink || (onlink && nexthop.gateway !== ""),
+  })),
 });
 
 /** Undefined for success. */

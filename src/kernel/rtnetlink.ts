@@ -76,20 +76,21 @@ export function deleteAddress(netlink: Netlink, address: NetworkAddress): void {
  * message gives the same object as before.
  */
 export class DumpCache<T> {
-  #last = new Map<string, T | undefined>();
-  #next = new Map<string, T | undefined>();
+  readonly #entries = new Map<string, { readonly decoded: T | undefined; turn: number }>();
+  #turn = 0;
 
   get(body: Uint8Array, decode: (body: Uint8Array) => T | undefined): T | undefined {
     const key = Buffer.from(body.buffer, body.byteOffset, body.length).toString("latin1");
-    const decoded = this.#last.has(key) ? this.#last.get(key) : decode(body);
-    this.#next.set(key, decoded);
-    return decoded;
+    let entry = this.#entries.get(key);
+    if (entry === undefined) this.#entries.set(key, (entry = { decoded: decode(body), turn: 0 }));
+    entry.turn = this.#turn;
+    return entry.decoded;
   }
 
   /** Forgets what has not been asked for since the last time. */
   turn(): void {
-    [this.#last, this.#next] = [this.#next, this.#last];
-    this.#next.clear();
+    for (const [key, { turn }] of this.#entries) if (turn !== this.#turn) this.#entries.delete(key);
+    this.#turn++;
   }
 }
 

@@ -114,9 +114,9 @@ function prefixText(value: Uint8Array | undefined, family: Family, length: numbe
 
 const anyAddress = (family: Family): string => (family === 4 ? "0.0.0.0" : "::");
 
-function decodeProperties(value: Uint8Array | undefined): Record<number, number> {
+function decodeProperties(value: Uint8Array | undefined): Readonly<Record<number, number>> {
+  if (value === undefined) return NO_PROPERTIES;
   const properties: Record<number, number> = {};
-  if (value === undefined) return properties;
   const attributes = decodeAttributes(value);
   for (const type of attributes.keys()) {
     const number = type === RTAX_CC_ALGO ? undefined : attributeNumber(attributes, type);
@@ -124,6 +124,8 @@ function decodeProperties(value: Uint8Array | undefined): Record<number, number>
   }
   return properties;
 }
+
+const NO_PROPERTIES: Readonly<Record<number, number>> = {};
 
 function gatewayAttributes(family: Family, nexthop: Nexthop): Attribute[] {
   if (nexthop.gateway === "") return [];

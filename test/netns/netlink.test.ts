@@ -5,6 +5,7 @@
 import { expect, test } from "@jest/globals";
 import { execFileSync } from "node:child_process";
 import { join, resolve } from "node:path";
+import { PathProperty } from "../../src/base/network.ts";
 import type { NetworkPlan } from "../../src/config/network-plan.ts";
 import { routeKey } from "../../src/config/reconcile.ts";
 import type { NetworkOptions } from "../../src/config/options.ts";
@@ -118,6 +119,17 @@ test("a route that the kernel refuses is named and does not stop the others", ()
   expect(keys(found.routes.filter((route: { family: number }) => route.family === 4))).toEqual(
     keys(plan.ipv4.routes),
   );
+});
+
+test("the route to a prefix is the host's, whatever the container's kernel makes of the address", () => {
+  const plan = readPlan(`${WAN}
+    ip addr add 198.51.100.5/24 dev wan0
+    ip route replace 198.51.100.0/24 dev wan0 mtu 1300
+    ip addr add 2001:db8::5/64 dev wan0 nodad
+    ip route replace 2001:db8::/64 dev wan0 metric 256 mtu 1300`);
+  const routes = [...plan.ipv4.routes, ...plan.ipv6.routes];
+  expect(routes.map(({ properties }) => properties[PathProperty.Mtu])).toEqual([1_300, 1_300]);
+  expect(keys(applyPlan(plan).routes)).toEqual(expect.arrayContaining(keys(routes)));
 });
 
 test("a point-to-point link: the peer is a route, and the gateway may be missing", () => {

@@ -1,13 +1,16 @@
 import { expect, test } from "@jest/globals";
 import { AddressFlag, OUR_PROTOCOL, type NetworkAddress, type Route } from "../../../src/base/network.ts";
+import { chooseTemplate } from "../../../src/config/host-template.ts";
+import { planNetwork } from "../../../src/config/network-plan.ts";
 import {
   addressChanges,
   addressKey,
   routeChanges,
   routeKey,
   routeTarget,
+  wantedRoutes,
 } from "../../../src/config/reconcile.ts";
-import { address, nexthop, route } from "../../support/host-network.ts";
+import { address, host, link, nexthop, route } from "../../support/host-network.ts";
 
 const LINK = 7;
 const NOTHING: ReadonlySet<string> = new Set();
@@ -102,6 +105,48 @@ test("what the kernel made by itself counts as there, what was taken away stays 
   const gone = new Set([routeTarget(wanted[1])]);
   const kernel = route(LINK, "198.51.100.0/24", "", { protocol: 2 });
   expect(routeChanges(wanted, [kernel], LINK, gone)).toEqual({ add: [], replace: [], remove: [] });
+});
+
+test("the kernel's own route to a prefix gives way to the one that the host has in that place", () => {
+  const kernel = route(LINK, "198.51.100.0/24", "", { protocol: 2 });
+  const wanted = ourRoute("198.51.100.0/24", "", { properties: { 2: 1_300 } });
+  expect(routeChanges([wanted], [kernel], LINK, NOTHING)).toEqual({
+    add: [],
+    replace: [wanted],
+    remove: [],
+  });
+  const elsewhere = { ...kernel, nexthops: [nexthop(9, "")] };
+  expect(routeChanges([wanted], [elsewhere], LINK, NOTHING)).toMatchObject({ add: [wanted], replace: [] });
+});
+
+test("where somebody inside drops packets, they are dropped", () => {
+  const blackhole = route(LINK, "203.0.113.0/24", "", { type: 6, nexthops: [] });
+  const wanted = [ourRoute("203.0.113.0/24", "198.51.100.2")];
+  expect(routeChanges(wanted, [blackhole], LINK, NOTHING)).toEqual({ add: [], replace: [], remove: [] });
+});
+
+test("an address means a route to its prefix, where nothing else is in its place", () => {
+  const tables = host({
+    links: [link(2, "eth0")],
+    addresses: [
+      address(2, "198.51.100.5/24", { metric: 50 }),
+      address(2, "203.0.113.5/25", { flags: AddressFlag.NoPrefixRoute }),
+      address(2, "203.0.113.6/32"),
+      address(2, "2001:db8::5/64"),
+      address(2, "2001:db8:1::5/128"),
+    ],
+    routes: [route(2, "0.0.0.0/0", "198.51.100.1"), route(2, "2001:db8::/64", "", { metric: 256 })],
+  });
+  const options = { ipv4: true, ipv6: true, addresses: [], gateways: [] };
+  const plan = planNetwork(chooseTemplate(tables, options), options);
+  const places = wantedRoutes(plan).map(
+    (each) => `${each.destination}/${each.destinationLength} ${each.metric}`,
+  );
+  const ipv4 = ["0.0.0.0/0 0", "198.51.100.0/24 50"];
+  expect(places).toEqual([...ipv4, "2001:db8::/64 256", "2001:db8:1::5/128 256", "2001:db8::/64 256"]);
+  expect(routeChanges(wantedRoutes(plan), [], LINK, NOTHING).add).toHaveLength(4);
+  plan.ipv6.enabled = false;
+  expect(wantedRoutes(plan)).toHaveLength(2);
 });
 
 test("routes of other links are not ours, whatever they say", () => {
