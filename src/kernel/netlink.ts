@@ -201,7 +201,8 @@ export class Netlink {
     const sequence = this.#sequence;
     sendMessage(fd, encodeNetlinkMessage({ type, flags, sequence, port: 0, body }));
     this.#interrupted = false;
-    for (let isOver = false; !isOver;) {
+    let isOver = false;
+    for (;;) {
       const length = check(receiveAnswer(fd), "recvfrom", "netlink");
       forEachNetlinkMessage(received(length), (message) => {
         // Whatever is left of an exchange that failed half-way is not for us.
@@ -211,6 +212,7 @@ export class Netlink {
         if (isOver) checkResult(message, type);
         else handle(message);
       });
+      if (isOver) return;
     }
   }
 
