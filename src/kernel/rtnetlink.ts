@@ -71,6 +71,9 @@ export function deleteAddress(netlink: Netlink, address: NetworkAddress): void {
   netlink.request(RtnetlinkType.DeleteAddress, 0, encodeAddress(address));
 }
 
+/** A router of the Internet has a million routes, which would be paid for in memory by each of its containers. */
+const CACHED_MAX = 4_000;
+
 /**
  * What the messages of a table said, by their bytes: a table is read again and again, and hardly changes. The same
  * message gives the same object as before.
@@ -81,8 +84,9 @@ export class DumpCache<T> {
 
   get(body: Uint8Array, decode: (body: Uint8Array) => T | undefined): T | undefined {
     const key = Buffer.from(body.buffer, body.byteOffset, body.length).toString("latin1");
-    let entry = this.#entries.get(key);
-    if (entry === undefined) this.#entries.set(key, (entry = { decoded: decode(body), turn: 0 }));
+    const known = this.#entries.get(key);
+    const entry = known ?? { decoded: decode(body), turn: 0 };
+    if (known === undefined && this.#entries.size < CACHED_MAX) this.#entries.set(key, entry);
     entry.turn = this.#turn;
     return entry.decoded;
   }

@@ -35,3 +35,13 @@ test("what nobody understands is not tried again either", () => {
   }
   expect(tries).toBe(1);
 });
+
+test("of a very long table the rest is decoded each time", () => {
+  const cache = new DumpCache<number>();
+  let decodings = 0;
+  for (let turn = 0; turn < 2; turn++) {
+    for (let i = 0; i < 5_000; i++) cache.get(Uint8Array.of(i >> 8, i), () => decodings++);
+    cache.turn();
+  }
+  expect(decodings).toBe(6_000);
+});
