@@ -1,134 +1,168 @@
-/** Containers that start before the host has a network, and get it with the host. */
+/** A container that is there before the host's network gets it when the host does, and gives it back. */
 import { expect, test } from "@jest/globals";
-import { eventually } from "../support/eventually.ts";
-import { FAMILIES } from "../support/families.ts";
-import { buildNetwork, expectNothingLeft, type Network } from "../support/network.ts";
+import { FAMILIES, type Family } from "../support/families.ts";
+import {
+  ADDRESS_4,
+  ADDRESS_6,
+  expectInside,
+  LINK_UP,
+  NETWORK_4,
+  NETWORK_6,
+  NO_NETWORK,
+  ROUTES_4,
+  ROUTES_6,
+  secondCable,
+} from "../support/following.ts";
+import { expectNothingLeft, withNamespaces, type Network } from "../support/network.ts";
 import { startDnsmasq, startNginx } from "../support/servers.ts";
 import { useStage } from "../support/stage.ts";
 
 const stage = useStage();
 const [IPV4, IPV6] = FAMILIES;
+/** Without a network the container reaches the host itself. */
+const LOCAL_ROUTES_4 = ["169.254.0.0/16", "default via 169.254.2.2"];
+const LOCAL_ROUTES_6 = ["default via fe80::1"];
+const NOTHING_YET = {
+  name: "tap0",
+  mtu: 65_520,
+  addresses: ["169.254.2.1/16"],
+  routes: [...LOCAL_ROUTES_4, ...LOCAL_ROUTES_6],
+};
+/** What comes of the second cable. */
+const WAN0 = {
+  mtu: 1500,
+  addresses: ["198.51.100.130/25", "2001:db8:3::2/64"],
+  routes: ["198.51.100.128/25", "2001:db8:3::/64", "default via 198.51.100.129", "default via 2001:db8:3::1"],
+};
+const WAN0_DEFAULTS = `ip route add default via 198.51.100.129; ip route add default via 2001:db8:3::1`;
 
-/** The host loses, and gets, its network. */
-const DOWN = "ip link set eth0 down; ip address flush dev eth0; ip link set eth0 up";
-const UP_4 = "ip address add 198.51.100.2/24 dev eth0; ip route add default via 198.51.100.1";
-const UP_6 = "ip address add 2001:db8:1::2/64 dev eth0 nodad; ip -6 route add default via 2001:db8:1::1";
-
-const dig = (net: Network, family: { dnsForward: string }): Promise<string> =>
-  net.container.run(`dig +short +tries=1 +timeout=1 @${family.dnsForward} www.test A || true`);
-const greeting = (net: Network, family: { peerHost: string; digit: string }): Promise<string> =>
-  net.container.run(`curl -s -m 1 -${family.digit} http://${family.peerHost}/hello || true`);
-const routes = (net: Network): Promise<string> => net.container.run("ip route; ip -6 route; ip -br address");
-
-/** Waits until the peer can be reached, and fails if it never can. */
-async function reaches(net: Network, family: { peerHost: string; digit: string }): Promise<void> {
-  const text = await eventually(
-    () => greeting(net, family),
-    (each) => each === "hello",
-  );
-  expect(text).toBe("hello");
-}
-
-async function withLateHost(
-  options: readonly string[],
-  body: (net: Network) => Promise<void>,
-): Promise<void> {
-  const net = await buildNetwork(stage(), { options: [...options, "--dns-forward", IPV4.dnsForward] });
-  try {
-    await startDnsmasq(net.peer, [IPV4.peer, IPV6.peer]);
+async function withoutNetwork(body: (net: Network) => Promise<void>): Promise<void> {
+  await withNamespaces(stage(), {}, async (net) => {
     await startNginx(net);
-    await net.peer.run("printf hello > $T/www/hello");
-    await net.outside.run(DOWN);
-    await net.startContainer();
+    await net.peer.run("echo found > $T/www/late");
+    await startDnsmasq(net.peer, [IPV4.peer, IPV6.peer]);
+    await net.outside.run(NO_NETWORK);
     await body(net);
     await net.stopContainer();
+    await net.outside.run("ip link delete wan0 2>/dev/null || true");
     await expectNothingLeft(net);
-  } finally {
-    await net.end();
+  });
+}
+
+/** Real programs reach real peers by these families. */
+async function expectConnected(net: Network, ...families: readonly Family[]): Promise<void> {
+  expect(await net.container.run("dig +short +tries=2 +time=2 www.test")).toBe("192.0.2.7\n");
+  for (const { digit, peer, peerHost } of families) {
+    await net.container.run(`ping -${digit} -c 1 -W 5 ${peer}`);
+    expect(await net.container.run(`curl -sS -m 5 http://${peerHost}/late`)).toBe("found\n");
   }
 }
 
-test("no network at first, then both families: no restart, and the interface gets the host's name", async () => {
-  await withLateHost([], async (net) => {
-    expect(await routes(net)).toContain("169.254.2.1/16");
-    expect(await net.container.run("ip -br link")).toContain("tap0");
-    expect(await greeting(net, IPV4)).toBe("");
-    await net.outside.run(`${UP_4}; ${UP_6}; ip link set eth0 mtu 1400`);
-    await reaches(net, IPV4);
-    await reaches(net, IPV6);
-    expect(await dig(net, IPV4)).toBe("192.0.2.7\n");
-    const now = await net.container.run("ip -o link; ip -br address");
-    expect(now).toMatch(/ eth0: .* mtu 1400 /);
-    expect(now).not.toMatch(/tap0|169\.254/);
+test("R8: a host that gets IPv4 and some time later IPv6", async () => {
+  await withoutNetwork(async (net) => {
+    await net.startContainer();
+    await expectInside(net.container, NOTHING_YET);
+    await net.outside.run(`${LINK_UP}; ip link set eth0 mtu 1400; ${NETWORK_4}`);
+    const link = { name: "eth0", mtu: 1400 };
+    const routes = [...ROUTES_4, ...LOCAL_ROUTES_6].toSorted();
+    await expectInside(net.container, { ...link, addresses: [ADDRESS_4], routes });
+    await expectConnected(net, IPV4);
+    await net.outside.run(NETWORK_6);
+    const both = [...ROUTES_4, ...ROUTES_6].toSorted();
+    await expectInside(net.container, { ...link, addresses: [ADDRESS_4, ADDRESS_6], routes: both });
+    await expectConnected(net, IPV4, IPV6);
   });
-});
+}, 60_000);
+
+test("R8: a host that gets IPv6 and some time later IPv4", async () => {
+  await withoutNetwork(async (net) => {
+    await net.startContainer();
+    await net.outside.run(`${LINK_UP}; ${NETWORK_6}`);
+    await expectInside(net.container, {
+      name: "eth0",
+      mtu: 1500,
+      addresses: ["169.254.2.1/16", ADDRESS_6],
+      routes: [...LOCAL_ROUTES_4, ...ROUTES_6].toSorted(),
+    });
+    await expectConnected(net, IPV6);
+    await net.outside.run(NETWORK_4);
+    // The address that the question for a name came from may still wait for an answer.
+    const routes: unknown = expect.arrayContaining([...ROUTES_4, ...ROUTES_6]);
+    await expectInside(net.container, { addresses: [ADDRESS_4, ADDRESS_6], routes });
+    await expectConnected(net, IPV4, IPV6);
+  });
+}, 60_000);
 
 test.each([
-  ["IPv4", UP_4, IPV4, UP_6, IPV6],
-  ["IPv6", UP_6, IPV6, UP_4, IPV4],
-])("%s first, the other family later", async (_, up, family, later, other) => {
-  await withLateHost([], async (net) => {
-    await net.outside.run(up);
-    await reaches(net, family);
-    expect(await greeting(net, other)).toBe("");
-    await net.outside.run(later);
-    await reaches(net, other);
-    expect(await greeting(net, family)).toBe("hello");
-  });
-});
+  ["-4", [ADDRESS_4], ROUTES_4, IPV4],
+  ["-6", [ADDRESS_6], ROUTES_6, IPV6],
+] as const)(
+  "with %s there is nothing of the other family, before and after",
+  async (option, addresses, routes, family) => {
+    await withoutNetwork(async (net) => {
+      await net.startContainer([option]);
+      const isFour = option === "-4";
+      await expectInside(net.container, {
+        name: "tap0",
+        addresses: isFour ? NOTHING_YET.addresses : [],
+        routes: isFour ? LOCAL_ROUTES_4 : LOCAL_ROUTES_6,
+      });
+      await net.outside.run(`${LINK_UP}; ${NETWORK_6}; ${NETWORK_4}`);
+      await expectInside(net.container, { name: "eth0", addresses, routes });
+      await expectConnected(net, family);
+    });
+  },
+  60_000,
+);
 
-test("R1: the interface that is waited for is the one named for the host, whatever the container's is called", async () => {
-  await withLateHost(["--interface", "wan7", "--ifname", "inside0"], async (net) => {
-    // The first with a network is not the one that was named.
-    await net.outside.run(UP_4);
-    await net.outside.run(
-      "ip link add wan7 type veth peer name far7; ip link set far7 up; ip link set wan7 up",
-    );
-    expect(await routes(net)).toContain("169.254.2.1/16");
-    await net.outside.run("ip address add 203.0.113.200/32 dev wan7");
-    await eventually(
-      () => routes(net),
-      (text) => text.includes("203.0.113.200"),
-    );
-    const now = await routes(net);
-    expect(now).toMatch(/^inside0 .*203\.0\.113\.200\/32/m);
-    expect(now).not.toMatch(/198\.51\.100\.2\b|169\.254|wan7/);
-    await net.outside.run("ip link delete wan7");
+test("R1: --interface names the host's, --ifname the one inside, and neither says anything of the other", async () => {
+  await withoutNetwork(async (net) => {
+    await net.outside.run(`${LINK_UP}; ${NETWORK_4}; ${NETWORK_6}`);
+    // As the host's other interface is called, and as ours is when nothing is known yet.
+    for (const name of ["eth0", "tap0"]) {
+      await net.startContainer(["--interface", "wan0", "--ifname", name]);
+      await expectInside(net.container, { ...NOTHING_YET, name });
+      await net.outside.run(secondCable());
+      await expectInside(net.container, { name, mtu: 1500, addresses: WAN0.addresses });
+      await net.outside.run("ip link delete wan0");
+      await expectInside(net.container, { ...NOTHING_YET, name });
+      await net.stopContainer();
+    }
+    await net.startContainer(["--interface", "wan0"]);
+    await net.outside.run(secondCable());
+    await expectInside(net.container, { name: "wan0", addresses: WAN0.addresses });
   });
-});
+}, 60_000);
 
-test("R2: that a container waits is no matter of its interface's name", async () => {
-  // As the kernel would name it, and as a container without network has it.
-  await withLateHost(["--ifname", "tap0"], async (net) => {
-    await net.outside.run(UP_4);
-    await reaches(net, IPV4);
-    expect(await net.container.run("ip -br link")).toContain("tap0");
+test("R2: whether it follows is what was asked for, whatever interfaces are called and whatever there is", async () => {
+  await withoutNetwork(async (net) => {
+    const policy = async (): Promise<unknown> =>
+      (JSON.parse(await net.user.run(`${net.stage.bucatini} status --json`)) as { policy: unknown }).policy;
+    await net.startContainer(["--ifname", "tap0"]);
+    const before = await policy();
+    expect(before).toMatchObject({ follow: true, addressing: "mirror" });
+    await net.outside.run(`${LINK_UP}; ${NETWORK_4}`);
+    await expectInside(net.container, { name: "tap0", addresses: [ADDRESS_4] });
+    expect(await policy()).toEqual(before);
+    await net.outside.run(NO_NETWORK);
+    await expectInside(net.container, NOTHING_YET);
+    expect(await policy()).toEqual(before);
   });
-});
+}, 60_000);
 
-test("the interface goes, another one takes its place, and it comes back", async () => {
-  await withLateHost([], async (net) => {
-    await net.outside.run(UP_4);
-    await eventually(
-      () => routes(net),
-      (text) => text.includes("198.51.100.2/24"),
-    );
-    await net.outside.run(`ip link add vpn0 type veth peer name far0; ip link set far0 up; ip link set vpn0 up
-      ip address add 203.0.113.201/28 dev vpn0; ip route add default via 203.0.113.202 dev vpn0 metric 10
-      ip route del default via 198.51.100.1`);
-    const vpn = await eventually(
-      () => routes(net),
-      (text) => text.includes("203.0.113.202"),
-    );
-    expect(vpn).toMatch(/default via 203\.0\.113\.202 .*metric 10/);
-    expect(vpn).not.toContain("198.51.100");
-    await net.outside.run("ip route add default via 198.51.100.1; ip link del vpn0");
-    const back = await eventually(
-      () => routes(net),
-      (text) => text.includes("default via 198.51.100.1"),
-    );
-    expect(back).not.toContain("203.0.113.202");
-    expect(back).toContain("198.51.100.2/24");
-    await reaches(net, IPV4);
+test("an interface is released when it has nothing left, and the next one that has something is followed", async () => {
+  await withoutNetwork(async (net) => {
+    await net.startContainer();
+    await net.outside.run(`${LINK_UP}; ${NETWORK_6}; ${NETWORK_4}`);
+    await expectInside(net.container, { name: "eth0", addresses: [ADDRESS_4, ADDRESS_6] });
+    await net.outside.run(NO_NETWORK);
+    // The name stays: programs may know it.
+    await expectInside(net.container, { ...NOTHING_YET, name: "eth0" });
+    await net.outside.run(`${secondCable()}; ${WAN0_DEFAULTS}`);
+    await expectInside(net.container, { name: "eth0", ...WAN0 });
+    await expectConnected(net, IPV4, IPV6);
+    await net.outside.run(`ip link delete wan0; ${LINK_UP}; ${NETWORK_4}; ${NETWORK_6}`);
+    await expectInside(net.container, { name: "eth0", addresses: [ADDRESS_4, ADDRESS_6] });
+    await expectConnected(net, IPV4, IPV6);
   });
-});
+}, 60_000);
