@@ -24,6 +24,7 @@ import { changeLink, DumpCache, dumpLinks } from "../kernel/rtnetlink.ts";
 import { setCarrier } from "../kernel/tap.ts";
 import { armTimer, openTimer, takeExpirations } from "../kernel/timer.ts";
 import type { Log } from "../log/logger.ts";
+import { RateLimit } from "../log/rate-limit.ts";
 import { updateNet } from "./addresses.ts";
 import type { Engine } from "./engine.ts";
 import type { Inside } from "./inside.ts";
@@ -71,6 +72,8 @@ export class Follower {
   /** What the last look came to, as text, and its routes. */
   #last = "";
   #lastRoutes: readonly Route[] = [];
+  /** A host's network can change many times a second. */
+  readonly #logLimit = new RateLimit(30);
   /** Why the last look was in vain, or empty. */
   #failure = "";
   /** Whether the container's interface has its name for good. */
@@ -224,9 +227,15 @@ export class Follower {
     const result = this.#reconciler?.reconcile(plan, nowMs);
     plan.ipv4.enabled &&= result?.ipv4 ?? true;
     plan.ipv6.enabled &&= result?.ipv6 ?? true;
-    for (const sentence of result?.warnings ?? []) if (isNews) this.#log.warn(sentence);
     this.#update(connection, result?.removed ?? []);
-    if (isNews) this.#log.info("the connection follows the host", describe(connection.plan));
+    if (isNews && this.#logLimit.allow(nowMs)) {
+      const { suppressed } = this.#logLimit;
+      for (const sentence of result?.warnings ?? []) this.#log.warn(sentence);
+      this.#log.info("the connection follows the host", {
+        ...describe(plan),
+        ...(suppressed > 0 && { suppressed }),
+      });
+    }
     return result?.failures[0] ?? "";
   }
 
