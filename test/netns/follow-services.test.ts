@@ -168,3 +168,18 @@ test("dhclient that renews its IPv6 addresses gives up the old one and has the n
     await client.kill();
   });
 }, 60_000);
+
+test("R4: whoever did not ask for it to be configured finds nothing configured inside", async () => {
+  await withBareContainer(async (net) => {
+    await net.outside.run(`${INSIDE} sh -c 'echo 0 > /proc/sys/net/ipv6/conf/eth0/accept_ra'
+      ${INSIDE} ip -6 address flush dev eth0 scope global; ${INSIDE} ip -6 route flush proto ra`);
+    const look = (): Promise<string> =>
+      net.outside.run(`${INSIDE} sh -c 'ip -o address show dev eth0; ip route; ip -6 route; ip -o link'`);
+    const before = await look();
+    expect(before).not.toMatch(/198\.51\.100|203\.0\.113|default via/);
+    await net.outside.run("ip address add 203.0.113.9/32 dev eth0; ip link set eth0 mtu 1400");
+    const status = `${stage().dir}/dist/bin/bucatini status`;
+    await net.outside.run(`until ${status} | grep -q 203.0.113.9/32; do sleep 0.05; done`);
+    expect(await look()).toBe(before);
+  });
+}, 60_000);

@@ -1,16 +1,18 @@
 import { expect, test } from "@jest/globals";
-import { formatIp, ipv4Words } from "../../../src/base/address.ts";
+import { formatIp, ipv4Words, parseIp } from "../../../src/base/address.ts";
 import type { NetworkLink, Route } from "../../../src/base/network.ts";
 import { NO_TEMPLATE } from "../../../src/config/host-template.ts";
 import { planNetwork, plannedRoute } from "../../../src/config/network-plan.ts";
 import { DEFAULT_NETWORK, type EngineOptions, type NetworkOptions } from "../../../src/config/options.ts";
-import { buildLink } from "../../../src/engine/addresses.ts";
+import { buildLink, buildRules, updateNet } from "../../../src/engine/addresses.ts";
+import { noteSeen } from "../../../src/forward/address-rules.ts";
 import type { Link } from "../../../src/proto/link.ts";
+import type { Net } from "../../../src/proto/net.ts";
 
 const HOST_LINK: NetworkLink = { index: 2, name: "eth0", mac: "", mtu: 1500, flags: 1 };
 
-/** The link of an engine whose host has these routes; one without routes for IPv6 has none. */
-function link(routes: Route[], network: Partial<NetworkOptions> = {}): Link {
+/** What an engine is told whose host has these routes; one without routes for IPv6 has none. */
+function engineOptions(routes: Route[], network: Partial<NetworkOptions> = {}): EngineOptions {
   const [ipv4, ipv6] = [4, 6].map((family) => ({
     link: HOST_LINK,
     addresses: [],
@@ -23,7 +25,7 @@ function link(routes: Route[], network: Partial<NetworkOptions> = {}): Link {
     addresses: ["192.0.2.10/24", "2001:db8::10/64"],
     ...network,
   };
-  const options = {
+  return {
     plan: planNetwork({ ...NO_TEMPLATE, ipv4, ...(ipv6.routes.length > 0 && { ipv6 }) }, asked),
     interface: { name: "eth0", index: 2, mtu: 1500 },
     routerAdvertisements: asked.routerAdvertisements,
@@ -34,9 +36,12 @@ function link(routes: Route[], network: Partial<NetworkOptions> = {}): Link {
       searchDomains: ["corp.test"],
       fqdn: "box.corp.test",
     },
+    rules: { dnsServers: [] },
   } as unknown as EngineOptions;
-  return buildLink(options, 0);
 }
+
+const link = (routes: Route[], network: Partial<NetworkOptions> = {}): Link =>
+  buildLink(engineOptions(routes, network), 0);
 
 const route = (destination: string, gateway: string, more: Partial<Route> = {}): Route => ({
   ...plannedRoute(4, { destination, ...(gateway !== "" && { gateway }) }),
@@ -98,4 +103,16 @@ test("the host's neighbours are the container's, where it has a template and no 
   const { v4, v6 } = link([]);
   expect([v4.neighbourhood, v6.neighbourhood]).toEqual([HOST_LINK.index, 0]);
   expect(link([], { addressing: "private" }).v4.neighbourhood).toBe(0);
+});
+
+test("R6: where the container was heard is not changed by what happens to the host", () => {
+  const options = engineOptions([]);
+  const built = buildLink(options, 0);
+  const net = { link: built, rules: buildRules(options, built) } as unknown as Net;
+  const heard = parseIp("192.0.2.77")!;
+  // These were given; others would be heard.
+  noteSeen({ ...net.rules.v4, isFixed: false }, heard, 0);
+  updateNet(net, engineOptions([], { addresses: ["198.51.100.9/24", "198.51.100.10/24"] }), 0);
+  expect(net.link.v4.assigned.map((each) => formatIp(each))).toEqual(["198.51.100.9", "198.51.100.10"]);
+  expect(formatIp(net.rules.v4.seen)).toBe("192.0.2.77");
 });

@@ -121,3 +121,10 @@ test("a rule with a table number above 255", () => {
   });
   expect(decodeRule(bytes(RULE.slice(0, 20)))).toBeUndefined();
 });
+
+test("R3: an address message without an address says nothing", () => {
+  const whole = bytes(POINT_TO_POINT);
+  expect(decodeAddress(whole.subarray(0, 8))).toBeUndefined();
+  // Its flags and label alone.
+  expect(decodeAddress(Uint8Array.from([...whole.subarray(0, 8), ...whole.subarray(24)]))).toBeUndefined();
+});
