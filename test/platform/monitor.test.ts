@@ -17,9 +17,7 @@ test("R11: what cannot be heard of is said, and there is no more to it", () => {
   const ends = [scratch.view.getInt32(0, true), scratch.view.getInt32(4, true)];
   const deaf = new Monitor(new Netlink(ends[0]));
   expect(deaf.missing).toHaveLength(7);
-  expect(deaf.missing.at(-1)).toMatch(
-    /^changes of IPv6 rules are not heard of: setsockopt /
-  );
+  expect(deaf.missing.at(-1)).toMatch(/^changes of IPv6 rules are not heard of: setsockopt /);
   for (const monitor of [whole, deaf]) expect(() => monitor.discard()).not.toThrow();
   netlink.close();
   for (const fd of ends) close(fd);
