@@ -47,9 +47,13 @@ export const isLinkLocal = (words: Uint32Array, at = 0): boolean =>
 export const isBroadcast4 = (words: Uint32Array, at = 0): boolean =>
   words[at + 3] === 0xffffffff && isIpv4(words, at);
 
+/** Multicast or 255.255.255.255: packets to it are for many. */
+export const isGroup = (words: Uint32Array, at = 0): boolean =>
+  isMulticast(words, at) || isBroadcast4(words, at);
+
 /** Neither unspecified, nor multicast, nor 255.255.255.255. */
 export const isUnicast = (words: Uint32Array, at = 0): boolean =>
-  !isUnspecified(words, at) && !isMulticast(words, at) && !isBroadcast4(words, at);
+  !isUnspecified(words, at) && !isGroup(words, at);
 
 /** Tells whether two addresses are equal. */
 export const sameIp = (a: Uint32Array, aAt: number, b: Uint32Array, bAt: number): boolean =>

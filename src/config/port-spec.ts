@@ -11,15 +11,7 @@
  * with "~" is taken out of every range, and "auto" goes for every range. Options of the container (-T, -U) take
  * ports only.
  */
-import {
-  formatIp,
-  isBroadcast4,
-  isIpv4,
-  isLoopback,
-  isMulticast,
-  isUnicast,
-  parseIp,
-} from "../base/address.ts";
+import { formatIp, isGroup, isIpv4, isLoopback, isUnicast, parseIp } from "../base/address.ts";
 import { PORT_RULES_MAX, type PortRuleOptions } from "./options.ts";
 import { interfaceName, ValueError } from "./values.ts";
 
@@ -243,8 +235,8 @@ class SpecReader {
     const percent = this.find(/[%/]/);
     if (percent > 0 && this.text.slice(0, percent) !== "*") {
       const address = this.address(percent);
-      const isGroup = isMulticast(address) || isBroadcast4(address);
-      if (isGroup && this.option === "-t") throw this.error("TCP has no multicast or broadcast addresses", 0);
+      if (this.option === "-t" && isGroup(address))
+        throw this.error("TCP has no multicast or broadcast addresses", 0);
       listen.address = formatIp(address);
     }
     if (percent < slash) listen.interface = this.interfaceName(percent + 1, slash);

@@ -1,13 +1,5 @@
 /** Where a connection or a datagram that came in at a listener goes. */
-import {
-  copyIp,
-  ipv4Words,
-  isBroadcast4,
-  isLinkLocal,
-  isLoopback,
-  isMulticast,
-  isUnspecified,
-} from "../base/address.ts";
+import { copyIp, ipv4Words, isGroup, isLinkLocal, isLoopback, isUnspecified } from "../base/address.ts";
 import { Pif } from "../flow/state.ts";
 import { isMapped, packKind, packPorts, sidePif, sideProtocol, SideWord } from "../flow/table.ts";
 import { IpProtocol } from "../wire/ipv4.ts";
@@ -78,8 +70,7 @@ function toHost(rule: PortRule, key: Uint32Array, ourPort: number, targetPort: n
 function keptTarget(policy: PortPolicy, key: Uint32Array): Address | undefined {
   // Multicast that came back from the container as unicast would go round for ever (mDNS).
   const isKept =
-    isMulticast(key, SideWord.Ours) ||
-    isBroadcast4(key, SideWord.Ours) ||
+    isGroup(key, SideWord.Ours) ||
     // Past the TAP only: no packet to a loopback address arrives.
     (policy.hostLoopbackToContainer && isLoopback(key, SideWord.Ours) && isLoopback(key, SideWord.Endpoint));
   if (!isKept) return undefined;

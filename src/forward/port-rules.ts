@@ -1,5 +1,5 @@
 /** Whether rules of port forwarding can work, each by itself and all together. */
-import { formatIp, isIpv4, isLoopback, isUnicast, isUnspecified } from "../base/address.ts";
+import { formatIp, isGroup, isIpv4, isLoopback, isUnicast, isUnspecified } from "../base/address.ts";
 import { AppError } from "../base/errors.ts";
 import { Pif } from "../flow/state.ts";
 import { IpProtocol } from "../wire/ipv4.ts";
@@ -67,7 +67,9 @@ function problemOf(rule: PortRule, families: Families): string {
   return rule.pif === Pif.Host ? hostProblem(rule) : containerProblem(rule);
 }
 
-function hostProblem({ target }: PortRule): string {
+function hostProblem({ protocol, listen, target }: PortRule): string {
+  if (protocol === IpProtocol.Tcp && listen !== undefined && isGroup(listen))
+    return "TCP has no multicast or broadcast addresses";
   if (target === undefined || !isLoopback(target)) return "";
   return `${formatIp(target)} is the container's loopback, which no packet from outside may reach`;
 }

@@ -1,5 +1,5 @@
 /** Control messages that come with a datagram (cmsg(3)), as recvmsg(2) leaves them. They trust the kernel's lengths. */
-import { isBroadcast4, isMulticast } from "../base/address.ts";
+import { isGroup } from "../base/address.ts";
 import * as c from "../ffi/constants.ts";
 import { cmsghdr, in6Pktinfo, inPktinfo } from "../ffi/structs.ts";
 
@@ -31,7 +31,7 @@ export function readDestination(
     words[wordsAt + 1] = 0;
     words[wordsAt + 2] = 0xffff;
     words[wordsAt + 3] = view.getUint32(data + inPktinfo.destination);
-    if (answerable && !isMulticast(words, wordsAt) && !isBroadcast4(words, wordsAt)) {
+    if (answerable && !isGroup(words, wordsAt)) {
       words[wordsAt + 3] = view.getUint32(data + inPktinfo.local);
     }
   }

@@ -70,11 +70,20 @@ test.each<[PortRuleOptions, string]>([
   [rule(80, 80, { targetAddress: "127.0.0.1" }), "is the container's loopback"],
   [rule(80, 80, { address: "0.0.0.0", targetAddress: "2001:db8::1" }), "2001:db8::1 is of another family"],
   [rule(80, 80, { address: "nowhere" }), '"nowhere" is no IP address'],
+  [rule(80, 80, { address: "224.0.0.1" }), "TCP has no multicast or broadcast addresses"],
+  [rule(80, 80, { address: "255.255.255.255" }), "TCP has no multicast or broadcast addresses"],
+  [rule(80, 80, { address: "ff02::1" }), "TCP has no multicast or broadcast addresses"],
   [rule(80, 80, { interface: "a-much-too-long-name" }), '"a-much-too-long-name" is no name'],
   [rule(80, 80, { side: "container", address: "192.0.2.1" }), "192.0.2.1 is no loopback address"],
   [rule(80, 80, { side: "container", targetAddress: "192.0.2.1" }), "192.0.2.1 is no loopback address"],
 ])("%j is refused", (options, message) => {
   expect(problem(options)).toContain(message);
+});
+
+test("UDP may be received from groups", () => {
+  for (const address of ["224.0.0.251", "255.255.255.255", "ff02::1"]) {
+    expect(problem(rule(80, 80, { protocol: "udp", address }))).toBe("");
+  }
 });
 
 test("a family that is switched off cannot be listened to", () => {
