@@ -40,11 +40,19 @@ export class RateLimit {
    * @param name of a field whose value is `value`; one that is withheld so costs no object
    */
   warn(log: Log, nowMs: number, message: string, name?: string, value?: unknown): void {
-    if (!this.allow(nowMs)) return;
+    if (this.allow(nowMs)) log.warn(message, this.#fields(name, value));
+  }
+
+  /** The same for information. */
+  info(log: Log, nowMs: number, message: string, name?: string, value?: unknown): void {
+    if (this.allow(nowMs)) log.info(message, this.#fields(name, value));
+  }
+
+  #fields(name: string | undefined, value: unknown): Record<string, unknown> {
     const { suppressed } = this;
-    log.warn(message, {
+    return {
       ...(name !== undefined && { [name]: value }),
       ...(suppressed > 0 && { suppressed }),
-    });
+    };
   }
 }

@@ -100,6 +100,24 @@ test("a port that is taken when its address appears is told once, and had when i
   ]);
 });
 
+test("so is that of a family that is switched on, and the one it had is closed", async () => {
+  expect(await play("takenFamily")).toEqual({
+    during: { host: ["tcp 0.0.0.0:8005", "tcp [::]:8005"], shown: ["8005 partial 1 PORT_IN_USE 8005"] },
+    freed: { host: ["tcp *:8005"], shown: ["8005 listening 1"] },
+  });
+});
+
+test("a socket that was handed in for an address that is not there is used at once", async () => {
+  const { failed, steps, refused } = await play("handedIn");
+  const step = { host: ["tcp 198.51.100.7:80"], shown: ["80 listening 1"] };
+  expect({ failed, steps }).toEqual({ failed: "", steps: [step, step, step] });
+  expect(refused).toMatch(/^PORT_IN_USE: .*port 81 /);
+});
+
+test("a host that does not come to rest does not fill the log", async () => {
+  expect(await play("restless")).toEqual({ lines: 30 });
+});
+
 test("what could not be had if it were there is refused at once, and nothing is left", async () => {
   const { refusals, left, shown } = await play("impossible");
   expect(refusals).toEqual([

@@ -83,6 +83,8 @@ export class World {
   readonly epoll = new Epoll();
   readonly listeners = new Listeners((fd) => void close(fd));
   readonly messages: string[] = [];
+  /** What is logged for information. */
+  readonly notices: string[] = [];
   /** Connections that were taken from listeners before those were closed. */
   readonly drained: number[] = [];
   readonly inside: Inside;
@@ -119,7 +121,7 @@ export class World {
         debugOn: false,
         error: note,
         warn: note,
-        info: ignore,
+        info: (message) => void this.notices.push(message),
         debug: ignore,
         trace: ignore,
       },

@@ -101,8 +101,7 @@ export class ListenSockets {
   /** Where a rule listens on a port. @param points those of the rule (BindPoints.ofRule) */
   pointsAt(points: readonly BindPoint[], rule: PortRule, port: number): readonly BindPoint[] {
     if (this.#handedIn.length === 0 || rule.pif !== Pif.Host) return points;
-    const { families } = this.#options;
-    const own = this.#handedIn.filter((socket) => serves(socket, rule, port, families));
+    const own = this.#handedInFor(rule, port);
     return own.length === 0 ? points : own.map((socket) => this.points.ofHandedIn(socket));
   }
 
@@ -143,7 +142,7 @@ export class ListenSockets {
    */
   rehearse(rule: PortRule, port: number): number {
     const { pif, protocol, listen: address, device } = rule;
-    if (pif !== Pif.Host) return 0;
+    if (pif !== Pif.Host || this.#handedInFor(rule, port).length > 0) return 0;
     const v6 = address !== undefined && !isIpv4(address);
     const speaking = protocol === c.IPPROTO_UDP ? this.#options.udpSocketsAt(port) : [];
     const others = [...this.#othersOn(rule, port), ...speaking];
@@ -243,6 +242,12 @@ export class ListenSockets {
     );
     if (others.length > 0 && fd >= 0) setShared(fd, false);
     return belowLimit(fd, this.#options.fdLimit);
+  }
+
+  /** Sockets that were handed in for a port of a rule. */
+  #handedInFor(rule: PortRule, port: number): HandedIn[] {
+    const { families } = this.#options;
+    return this.#handedIn.filter((socket) => serves(socket, rule, port, families));
   }
 
   /** The family of a point's sockets. */

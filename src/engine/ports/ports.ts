@@ -54,6 +54,8 @@ export class Ports {
   /** Tells who listens on either side; undefined before the first automatic rule. */
   #scan: PortScan | undefined;
   readonly #warnings = new RateLimit(1);
+  /** A host's network can change many times a second. */
+  readonly #logLimit = new RateLimit(30);
   /** Whether automatic rules have to be compared with what the last look at listeners has found. */
   #isScanNew = false;
   /** Whether all rules have to be compared with where their sockets are. */
@@ -144,7 +146,8 @@ export class Ports {
   hostChanged(): void {
     const changes = this.#sockets.presence.look();
     if (changes.length === 0) return;
-    this.#options.log.info("ports follow the host", { changes: changes.slice(0, CHANGES_SHOWN) });
+    const shown = changes.slice(0, CHANGES_SHOWN);
+    this.#logLimit.info(this.#options.log, performance.now(), "ports follow the host", "changes", shown);
     this.#isMoved = true;
     this.#adaptSoon();
   }
@@ -309,7 +312,7 @@ export class Ports {
       for (const state of inOrder(this.#rules)) {
         const before = new Map(state.failures);
         if (isMoved || (state.rule.scan && this.#isScanNew)) await this.#compare(change, state, gone);
-        else if (isRetried(state)) await this.#openMore(change, state, [...before.keys()]);
+        else if (isRetried(state)) await this.#retry(change, state, gone);
         const others = [...state.failures].filter(([port, errno]) => before.get(port) !== errno);
         if (others.length > 0) fresh.push([state.rule, new Map(others)]);
       }
@@ -341,20 +344,25 @@ export class Ports {
       else if (isInPlace(slot, port)) open.add(port);
       else elsewhere.push([slot, port]);
     });
-    await this.#openMore(
-      change,
-      state,
-      [...wanted].filter((port) => !open.has(port)),
-    );
+    const missing = [...wanted].filter((port) => !open.has(port));
+    await this.#openMore(change, state, missing);
     // Where there is no other, it stays.
     for (const [slot, port] of elsewhere) if (!failures.has(port)) gone.push(slot);
   }
 
-  async #openMore(
-    change: PortChange,
-    { rule, failures }: PortRuleState,
-    ports: readonly number[],
-  ): Promise<void> {
+  /** Opens ports that could not be had before; adds the sockets that served them elsewhere to `gone`. */
+  async #retry(change: PortChange, state: PortRuleState, gone: ListenerSlot[]): Promise<void> {
+    const { rule, failures } = state;
+    const tried = new Set(failures.keys());
+    await this.#openMore(change, state, [...tried]);
+    if (failures.size === tried.size) return;
+    this.#sockets.forEachSlot(rule, (slot, port) => {
+      if (tried.has(port) && !failures.has(port)) gone.push(slot);
+    });
+  }
+
+  async #openMore(change: PortChange, state: PortRuleState, ports: readonly number[]): Promise<void> {
+    const { rule, failures } = state;
     failures.clear();
     await change.open(rule, ports, (port, errno) => failures.set(port, errno));
     this.#claim(rule, ports, failures);

@@ -149,6 +149,52 @@ void play({
     return { during, freed, shown, messages: world.messages };
   },
 
+  /** Another program has the port of the family that is switched on, and then gives it up. */
+  async takenFamily() {
+    const enabled = { ipv4: true, ipv6: false };
+    const world = await World.build(() => ({ enabled }));
+    await world.start("-t 8005");
+    const fd = occupy({ port: 8005, address: new Uint32Array(4) });
+    enabled.ipv6 = true;
+    const during = await taken(world);
+    close(fd);
+    await world.settled({ host: ["tcp *:8005"], container: [] });
+    const freed = { host: world.listening().host, shown: world.show() };
+    world.end();
+    return { during, freed };
+  },
+
+  /** A socket that somebody else has opened for an address before it is there. */
+  async handedIn() {
+    const fd = occupy({ port: 80, address: ADDRESS, v6: false, freebind: true });
+    const world = await World.build(() => ({ handedIn: [{ fd, name: "web" }] }));
+    const failed = await world.start(`-t ${HERE}/80`);
+    const steps = [
+      await taken(world),
+      await after(world, `address add ${HERE}/24 dev lo`),
+      await after(world, `address delete ${HERE}/24 dev lo`),
+    ];
+    // Who else has a port is found out for all others.
+    const other = occupy({ port: 81, v6: false });
+    const refused = await world.change("set", `-t ${HERE}/80`, `-t ${HERE}/81`);
+    close(other);
+    world.end();
+    return { failed, steps, refused };
+  },
+
+  /** A host that does not come to rest. */
+  async restless() {
+    const enabled = { ipv4: true, ipv6: false };
+    const world = await World.build(() => ({ enabled }));
+    for (let i = 0; i < 100; i++) {
+      enabled.ipv6 = !enabled.ipv6;
+      world.ports.hostChanged();
+    }
+    await world.idle();
+    world.end();
+    return { lines: world.notices.filter((notice) => notice === "ports follow the host").length };
+  },
+
   /** What cannot be had even when it is there is refused at once. */
   async impossible() {
     const world = await World.build();
