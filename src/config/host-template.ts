@@ -18,11 +18,11 @@ export interface HostNetwork {
 
 export interface FamilyTemplate {
   link: NetworkLink;
-  /** Usable ones of more than link scope, the longest prefix first. */
+  /** Usable ones of more than link scope, the longest prefix first; those that are deprecated last. */
   addresses: NetworkAddress[];
   /** IPv6 only. */
   linkLocal?: string;
-  /** Unicast routes of the main table that leave through this interface only. */
+  /** Unicast routes of the main table that leave through this interface; of several next hops, those that do. */
   routes: Route[];
   /** Next hop of the preferred default route, when it has one of its own family. */
   gateway?: string;
@@ -100,12 +100,12 @@ function candidateLinks(host: HostNetwork, family: Family): NetworkLink[] {
 const firstLink = ({ nexthops }: Route): number => nexthops[0].interfaceIndex;
 
 function familyTemplate(host: HostNetwork, family: Family, link: NetworkLink): FamilyTemplate {
-  const routes = mainRoutes(host, family).filter(
-    (route) =>
-      route.nexthops.every((nexthop) => nexthop.interfaceIndex === link.index) &&
-      // Every link has that of IPv6 by itself.
-      !(family === 6 && isToLinkLocal(route)),
-  );
+  const routes = mainRoutes(host, family).flatMap((route) => {
+    const nexthops = route.nexthops.filter(({ interfaceIndex }) => interfaceIndex === link.index);
+    // Every link has that of IPv6 by itself.
+    if (nexthops.length === 0 || (family === 6 && isToLinkLocal(route))) return [];
+    return nexthops.length === route.nexthops.length ? route : { ...route, nexthops };
+  });
   const gateway = gatewayOf(routes, family);
   const linkLocal = host.addresses.find(
     (address) => isOn(address, family, link.index) && address.scope === Scope.Link,
@@ -120,11 +120,18 @@ function familyTemplate(host: HostNetwork, family: Family, link: NetworkLink): F
 }
 
 function usableAddresses(host: HostNetwork, family: Family, index: number): NetworkAddress[] {
-  const unusable = AddressFlag.Deprecated | AddressFlag.DadFailed;
   return host.addresses
-    .filter((each) => isOn(each, family, index) && each.scope < Scope.Link && (each.flags & unusable) === 0)
-    .toSorted((a, b) => b.prefixLength - a.prefixLength);
+    .filter(
+      (each) => isOn(each, family, index) && each.scope < Scope.Link && !has(each, AddressFlag.DadFailed),
+    )
+    .toSorted(
+      (a, b) =>
+        Number(has(a, AddressFlag.Deprecated)) - Number(has(b, AddressFlag.Deprecated)) ||
+        b.prefixLength - a.prefixLength,
+    );
 }
+
+const has = ({ flags }: NetworkAddress, flag: number): boolean => (flags & flag) !== 0;
 
 const isOn = (address: NetworkAddress, family: Family, index: number): boolean =>
   address.family === family && address.interfaceIndex === index;

@@ -43,6 +43,8 @@ export interface PlannedAddress {
   noPrefixRoute: boolean;
   /** Metric of the route that the kernel makes; 0 is its default. */
   metric: number;
+  /** For what uses it already, not for what is new (RFC 4862 section 5.5.4). */
+  deprecated: boolean;
 }
 
 export interface FamilyPlan {
@@ -165,6 +167,7 @@ function templateAddresses(family: Family, template: FamilyTemplate | undefined)
       prefixLength,
       noPrefixRoute: (flags & AddressFlag.NoPrefixRoute) !== 0,
       metric,
+      deprecated: (flags & AddressFlag.Deprecated) !== 0,
     }));
   }
   return family === 6 ? [] : [planned(LOCAL_ADDRESS_4, LOCAL_PREFIX_4)];
@@ -175,6 +178,7 @@ const planned = (address: string, prefixLength: number): PlannedAddress => ({
   prefixLength,
   noPrefixRoute: false,
   metric: 0,
+  deprecated: false,
 });
 
 /** "address" or "address/length". Without a length: 64 for IPv6, that of the address class for IPv4. */

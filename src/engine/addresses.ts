@@ -1,6 +1,7 @@
 /** Link and rules of forwarding, as the protocols know them, from options that are text. */
 import { IP_WORDS, isIpv4, parseIp, parseMac, type Prefix } from "../base/address.ts";
 import { MAIN_TABLE, type Route, RouteType } from "../base/network.ts";
+import type { PlannedAddress } from "../config/network-plan.ts";
 import type { EngineOptions } from "../config/options.ts";
 import { TUN_F_USO4 } from "../ffi/constants.ts";
 import type { Address, AddressRules, FamilyRules } from "../forward/address-rules.ts";
@@ -32,7 +33,7 @@ export function buildLink(options: EngineOptions, offloads: number): Link {
 
 const buildLink4 = (options: EngineOptions): Link4 => ({
   ...buildFamily(options, 4),
-  prefixLengths: options.plan.ipv4.addresses.map(({ prefixLength }) => prefixLength),
+  prefixLengths: notDeprecated(options.plan.ipv4.addresses).map(({ prefixLength }) => prefixLength),
   routes: routesToTell(options.dhcp.ipv4, options.plan.ipv4.routes).map(toRoute4),
 });
 
@@ -67,11 +68,17 @@ function buildFamily({ plan, dhcp, asked }: EngineOptions, version: 4 | 6): Fami
   return {
     enabled: family.enabled,
     ours: parseIp(family.ours) ?? new Uint32Array(IP_WORDS),
-    assigned: addresses(family.addresses.map((planned) => planned.address)),
+    assigned: addresses(notDeprecated(family.addresses).map((planned) => planned.address)),
     dhcp: dhcp[`ipv${version}`],
     // On a link of its own, nobody is what the host has on its link.
     neighbourhood: asked.network.addressing === "private" ? 0 : family.hostInterfaceIndex,
   };
+}
+
+/** What is good for something new: all, where there is nothing else. */
+function notDeprecated(planned: readonly PlannedAddress[]): readonly PlannedAddress[] {
+  const preferred = planned.filter(({ deprecated }) => !deprecated);
+  return preferred.length > 0 ? preferred : planned;
 }
 
 /**
@@ -92,8 +99,9 @@ export function updateNet(net: Net, options: EngineOptions, offloads: number): v
 
 export function buildRules({ rules, plan, interface: inside }: EngineOptions, link: Link): AddressRules {
   const family = (version: 4 | 6): FamilyRules => {
-    const { ours, assigned } = link[`v${version}`];
-    const { gateway, pinnedAddresses, hostAddress } = plan[`ipv${version}`];
+    const { ours } = link[`v${version}`];
+    const { gateway, pinnedAddresses, hostAddress, addresses: planned } = plan[`ipv${version}`];
+    const assigned = addresses(planned.map((each) => each.address));
     return {
       ours,
       gateway: address(gateway),

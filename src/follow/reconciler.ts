@@ -44,7 +44,7 @@ const ROUNDS_MAX = 4;
 /** An address that has left the host stays for its connections, deprecated, for so long at most. */
 const GRACE_MS = 30_000;
 /** What every link-local address has (RFC 4291 section 2.5.6). */
-const LINK_PREFIX = { prefixLength: 64, noPrefixRoute: false, metric: 0 };
+const LINK_PREFIX = { prefixLength: 64, noPrefixRoute: false, metric: 0, deprecated: false };
 const { EEXIST, EACCES, EOPNOTSUPP, EAFNOSUPPORT, ESRCH, EADDRNOTAVAIL, ENODEV, ENXIO } = constants.errno;
 /** What is to go away has gone; with a small MTU all of IPv6 (ENXIO). */
 const GONE = [ESRCH, EADDRNOTAVAIL, ENODEV, ENXIO];
@@ -304,7 +304,9 @@ export class Reconciler {
   #address(family: Family, planned: PlannedAddress, scope: number = Scope.Universe): NetworkAddress {
     const { address, prefixLength, metric } = planned;
     const flags =
-      (family === 6 ? AddressFlag.NoDad : 0) | (planned.noPrefixRoute ? AddressFlag.NoPrefixRoute : 0);
+      (family === 6 ? AddressFlag.NoDad : 0) |
+      (planned.noPrefixRoute ? AddressFlag.NoPrefixRoute : 0) |
+      (planned.deprecated ? AddressFlag.Deprecated : 0);
     return {
       interfaceIndex: this.#index,
       family,

@@ -17,7 +17,7 @@ export interface FamilyRules {
   ours: Address;
   /** The container's default gateway, which is us as well. */
   gateway: Address | undefined;
-  /** The container's addresses as configured, the most important one first. */
+  /** The container's addresses as configured, the most important one first, the deprecated ones last. */
   assigned: readonly Address[];
   /** Where the container was heard last, where flows to it go: at first `assigned[0]`. All zero while not known. */
   readonly seen: Address;

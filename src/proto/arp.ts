@@ -78,7 +78,7 @@ export class Arp implements Upper {
   }
 
   #isAssigned(address: number): boolean {
-    for (const assigned of this.#net.link.v4.assigned) if (assigned[3] === address) return true;
+    for (const assigned of this.#net.rules.v4.assigned) if (assigned[3] === address) return true;
     return false;
   }
 }

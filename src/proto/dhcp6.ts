@@ -186,7 +186,7 @@ export class Dhcp6 implements DhcpServer {
   }
 
   #isAssigned(address: Uint32Array): boolean {
-    return this.#net.link.v6.assigned.some((own) => sameIp(own, 0, address, 0));
+    return this.#net.rules.v6.assigned.some((own) => sameIp(own, 0, address, 0));
   }
 
   /** What each association of the message is told: the first one for addresses gets them. */

@@ -7,7 +7,10 @@ export interface FamilyLink {
   enabled: boolean;
   /** Our address on the link: the source of what we say ourselves. IPv4: the gateway. IPv6: link-local. */
   ours: Address;
-  /** The container's addresses as configured, the most important one first; ARP and NDP never answer for them. */
+  /**
+   * The addresses that programs inside are to use, the most important one first: those of `FamilyRules.assigned` that
+   * are not deprecated, or all where there is no other.
+   */
   assigned: Address[];
   /** We are a DHCP server for whoever asks. */
   dhcp: boolean;

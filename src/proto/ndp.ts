@@ -101,6 +101,6 @@ export class Ndp implements Upper {
   }
 
   #isAssigned(words: Uint32Array): boolean {
-    return this.#net.link.v6.assigned.some((assigned) => sameIp(assigned, 0, words, 0));
+    return this.#net.rules.v6.assigned.some((assigned) => sameIp(assigned, 0, words, 0));
   }
 }

@@ -182,3 +182,14 @@ test("R8: addresses that the host cannot use, or should not any more, are not fo
     });
   });
 }, 60_000);
+
+test("an address that is deprecated on the host is so inside, and without another one still good for everything", async () => {
+  await withHost(async (net) => {
+    await startNginx(net);
+    await net.outside.run("ip address change 2001:db8:1::2/64 dev eth0 preferred_lft 0");
+    await expectInside(net.container, { addresses: [ADDRESS_4], deprecated: [ADDRESS_6] });
+    await net.container.run(`curl -sS --max-time 10 http://${IPV6.peerHost}/ -o /dev/null`);
+    await net.outside.run("ip address change 2001:db8:1::2/64 dev eth0 preferred_lft forever");
+    await expectInside(net.container, { addresses: [ADDRESS_4, ADDRESS_6], deprecated: [] });
+  });
+}, 60_000);

@@ -222,3 +222,12 @@ test("routes with several next hops: shares and gateways change, one is left, an
     await net.outside.run("ip link delete wan0");
   });
 }, 60_000);
+
+test("of a default route through two interfaces the container has the part of its own", async () => {
+  await withNetwork(stage(), {}, async (net) => {
+    await net.outside.run(`${secondCable()}
+      ip route replace default nexthop via 198.51.100.9 dev eth0 nexthop via 198.51.100.129 dev wan0`);
+    await expectInside(net.container, { routes: expect.arrayContaining(["default via 198.51.100.9"]) });
+    await net.outside.run("ip link delete wan0");
+  });
+}, 60_000);

@@ -28,6 +28,7 @@ const found = {
     prefixLength,
     noPrefixRoute: (flags & AddressFlag.NoPrefixRoute) !== 0,
     metric,
+    deprecated: (flags & AddressFlag.Deprecated) !== 0,
   })),
   routes: routes.map((route) => ({
     ...route,

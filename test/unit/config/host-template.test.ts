@@ -50,7 +50,7 @@ test("an interface without a usable address is passed over", () => {
     route(3, "0.0.0.0/0", "203.0.113.1", { metric: 600 }),
   ];
   const addresses = [
-    address(2, "198.51.100.5/24", { flags: AddressFlag.Deprecated }),
+    address(2, "198.51.100.5/24", { flags: AddressFlag.DadFailed }),
     address(3, "203.0.113.5/24"),
   ];
   expect(names({ ...TWO_LINKS, addresses, routes })).toEqual(["wlan0", undefined]);
@@ -112,7 +112,7 @@ test("a family that is excluded or not in the kernel has no template", () => {
   expect(names({ ...TWO_LINKS, routes, ipv6Available: false })).toEqual(["wlan0", undefined]);
 });
 
-test("all addresses wider than link scope that are good, the longest prefix first", () => {
+test("all addresses wider than link scope that are good, the longest prefix first, the deprecated ones last", () => {
   const addresses = [
     address(2, "198.51.100.5/24"),
     address(2, "203.0.113.9/32"),
@@ -120,18 +120,22 @@ test("all addresses wider than link scope that are good, the longest prefix firs
     address(2, "fe80::5/64", { scope: Scope.Link }),
     address(2, "fd00::5/64", { scope: 200 }),
     address(2, "2001:db8::6/64", { flags: AddressFlag.DadFailed }),
-    address(2, "2001:db8::7/64", { flags: AddressFlag.Deprecated }),
+    address(2, "2001:db8::7/128", { flags: AddressFlag.Deprecated }),
     address(2, "2001:db8::8/128", { flags: AddressFlag.NoPrefixRoute }),
     address(3, "2001:db8::9/64"),
   ];
   const template = chooseTemplate(host({ ...TWO_LINKS, addresses }), { ...BOTH, template: "eth0" });
   expect(template.ipv4?.addresses.map((each) => each.address)).toEqual(["203.0.113.9", "198.51.100.5"]);
-  expect(template.ipv6?.addresses.map((each) => each.address)).toEqual(["2001:db8::8", "fd00::5"]);
+  expect(template.ipv6?.addresses.map((each) => each.address)).toEqual([
+    "2001:db8::8",
+    "fd00::5",
+    "2001:db8::7",
+  ]);
   expect(template.ipv6?.linkLocal).toBe("fe80::5");
   expect(template.ipv4).not.toHaveProperty("linkLocal");
 });
 
-test("routes through another interface, even in part, are not the template's", () => {
+test("of the routes through several interfaces, the template has its own part", () => {
   const mine = [route(2, "0.0.0.0/0", "198.51.100.1"), route(2, "198.51.100.0/24")];
   const routes = [
     ...mine,
@@ -140,7 +144,10 @@ test("routes through another interface, even in part, are not the template's", (
     route(2, "203.0.113.128/25", "", { type: 6, nexthops: [] }),
   ];
   const template = chooseTemplate(host({ ...TWO_LINKS, routes }), BOTH);
-  expect(template.ipv4?.routes).toEqual(mine);
+  expect(template.ipv4?.routes).toEqual([
+    ...mine,
+    route(2, "203.0.113.0/25", "198.51.100.1", { scope: Scope.Link }),
+  ]);
   expect(template.ipv4?.gateway).toBe("198.51.100.1");
 });
 

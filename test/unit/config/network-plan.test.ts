@@ -43,10 +43,10 @@ test("by default the container gets what the template has", () => {
   });
   expect(made).not.toHaveProperty("mac");
   expect(made.ipv4.addresses).toEqual([
-    { address: "198.51.100.5", prefixLength: 24, noPrefixRoute: true, metric: 50 },
+    { address: "198.51.100.5", prefixLength: 24, noPrefixRoute: true, metric: 50, deprecated: false },
   ]);
   expect(made.ipv6.addresses).toEqual([
-    { address: "2001:db8::5", prefixLength: 64, noPrefixRoute: false, metric: 0 },
+    { address: "2001:db8::5", prefixLength: 64, noPrefixRoute: false, metric: 0, deprecated: false },
   ]);
   expect(ways(made.ipv4)).toEqual([
     ["198.51.100.0/24", "", false],
@@ -151,7 +151,7 @@ test("without a network on the host both families are in local mode", () => {
     ipv6: { gateway: "fe80::1", ours: "fe80::1", addresses: [] },
   });
   expect(made.ipv4.addresses).toEqual([
-    { address: "169.254.2.1", prefixLength: 16, noPrefixRoute: false, metric: 0 },
+    { address: "169.254.2.1", prefixLength: 16, noPrefixRoute: false, metric: 0, deprecated: false },
   ]);
   expect(ways(made.ipv4)).toEqual([["0.0.0.0/0", "169.254.2.2", false]]);
   expect(ways(made.ipv6)).toEqual([["::/0", "fe80::1", false]]);

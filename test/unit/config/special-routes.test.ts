@@ -22,6 +22,8 @@ test("without one, addresses off the link get a route of their own, once each an
 });
 
 test("an address without a route for its prefix does not count", () => {
-  const addresses = [{ address: "10.0.0.2", prefixLength: 24, noPrefixRoute: true, metric: 0 }];
+  const addresses = [
+    { address: "10.0.0.2", prefixLength: 24, noPrefixRoute: true, metric: 0, deprecated: false },
+  ];
   expect(specialRoutes(4, { ...withoutDefault, addresses }, ["10.0.0.53"])).toHaveLength(1);
 });

@@ -9,7 +9,7 @@ import { noteSeen } from "../../../src/forward/address-rules.ts";
 import type { Link } from "../../../src/proto/link.ts";
 import type { Net } from "../../../src/proto/net.ts";
 
-const HOST_LINK: NetworkLink = { index: 2, name: "eth0", mac: "", mtu: 1500, flags: 1 };
+const HOST_LINK: NetworkLink = { index: 2, name: "eth0", mac: "", mtu: 1500, flags: 1, hasIpv6: true };
 
 /** What an engine is told whose host has these routes; one without routes for IPv6 has none. */
 function engineOptions(routes: Route[], network: Partial<NetworkOptions> = {}): EngineOptions {
@@ -103,6 +103,24 @@ test("the host's neighbours are the container's, where it has a template and no 
   const { v4, v6 } = link([]);
   expect([v4.neighbourhood, v6.neighbourhood]).toEqual([HOST_LINK.index, 0]);
   expect(link([], { addressing: "private" }).v4.neighbourhood).toBe(0);
+});
+
+test("a deprecated address is the container's, but nobody is told to use it while there is another", () => {
+  const options = engineOptions([], { addresses: ["198.51.100.9/24", "198.51.100.10/25"] });
+  const [first, second] = options.plan.ipv4.addresses;
+  first.deprecated = true;
+  const told = (): [string[], number[]] => {
+    const { assigned, prefixLengths } = buildLink(options, 0).v4;
+    return [assigned.map((each) => formatIp(each)), prefixLengths];
+  };
+  expect(told()).toEqual([["198.51.100.10"], [25]]);
+  const { assigned } = buildRules(options, buildLink(options, 0)).v4;
+  expect(assigned.map((each) => formatIp(each))).toEqual(["198.51.100.9", "198.51.100.10"]);
+  second.deprecated = true;
+  expect(told()).toEqual([
+    ["198.51.100.9", "198.51.100.10"],
+    [24, 25],
+  ]);
 });
 
 test("R6: where the container was heard is not changed by what happens to the host", () => {
