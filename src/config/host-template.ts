@@ -100,12 +100,10 @@ function candidateLinks(host: HostNetwork, family: Family): NetworkLink[] {
 const firstLink = ({ nexthops }: Route): number => nexthops[0].interfaceIndex;
 
 function familyTemplate(host: HostNetwork, family: Family, link: NetworkLink): FamilyTemplate {
-  const routes = mainRoutes(host, family).flatMap((route) => {
-    const nexthops = route.nexthops.filter(({ interfaceIndex }) => interfaceIndex === link.index);
+  const routes = mainRoutes(host, family)
     // Every link has that of IPv6 by itself.
-    if (nexthops.length === 0 || (family === 6 && isToLinkLocal(route))) return [];
-    return nexthops.length === route.nexthops.length ? route : { ...route, nexthops };
-  });
+    .filter((route) => !(family === 6 && isToLinkLocal(route)))
+    .flatMap((route) => partThrough(link, route) ?? []);
   const gateway = gatewayOf(routes, family);
   const linkLocal = host.addresses.find(
     (address) => isOn(address, family, link.index) && address.scope === Scope.Link,
@@ -117,6 +115,14 @@ function familyTemplate(host: HostNetwork, family: Family, link: NetworkLink): F
     routes: withinLimit(routes),
     ...(gateway !== undefined && { gateway }),
   };
+}
+
+/** What of a route leads through a link: some of its next hops; of which one alone has no weight. */
+function partThrough(link: NetworkLink, route: Route): Route | undefined {
+  const nexthops = route.nexthops.filter(({ interfaceIndex }) => interfaceIndex === link.index);
+  if (nexthops.length === 0) return undefined;
+  if (nexthops.length === route.nexthops.length) return route;
+  return { ...route, nexthops: nexthops.length > 1 ? nexthops : [{ ...nexthops[0], weight: 1 }] };
 }
 
 function usableAddresses(host: HostNetwork, family: Family, index: number): NetworkAddress[] {

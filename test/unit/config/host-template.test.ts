@@ -140,7 +140,7 @@ test("of the routes through several interfaces, the template has its own part", 
   const routes = [
     ...mine,
     route(3, "203.0.113.0/24"),
-    route(2, "203.0.113.0/25", "", { nexthops: [nexthop(2, "198.51.100.1"), nexthop(3, "203.0.113.1")] }),
+    route(2, "203.0.113.0/25", "", { nexthops: [nexthop(2, "198.51.100.1", 5), nexthop(3, "203.0.113.1")] }),
     route(2, "203.0.113.128/25", "", { type: 6, nexthops: [] }),
   ];
   const template = chooseTemplate(host({ ...TWO_LINKS, routes }), BOTH);
