@@ -14,6 +14,8 @@ export interface NetworkLink {
   mtu: number;
   /** IFF_* */
   flags: number;
+  /** Whether it can have IPv6 addresses: not where that is switched off (sysctl), nor with a small MTU. */
+  hasIpv6: boolean;
 }
 
 export interface NetworkAddress {

@@ -86,19 +86,23 @@ const hasOther = (actual: NetworkAddress, wanted: NetworkAddress, flags: number)
  * @param actual all routes of their tables
  * @param interfaceIndex of the container's link
  * @param gone `routeTarget`s of what was taken away inside
+ * @param shared `sharedTargets`
  */
 export function routeChanges(
   wanted: readonly Route[],
   actual: readonly Route[],
   interfaceIndex: number,
   gone: ReadonlySet<string>,
+  shared: ReadonlySet<string>,
 ): RouteChanges {
   const changes: RouteChanges = { add: [], replace: [], remove: [] };
   const keys = new Set(actual.map(routeKey));
   const here = actual.filter((route) => isThrough(route, interfaceIndex));
-  const ours = here.filter(({ protocol }) => protocol === OUR_PROTOCOL);
+  const ours = here.filter(isOurRoute);
   const replaceable = new Set(here.filter((route) => !isTheirs(route)).map(routeSlot));
-  const theirs = new Set(actual.filter(isTheirs).map(routeTarget));
+  const theirs = actual.filter(isTheirs);
+  const theirSlots = new Set(theirs.map(routeSlot));
+  const theirTargets = new Set(theirs.map(routeTarget).filter((target) => !shared.has(target)));
   const isIn = (targets: ReadonlySet<string>, route: Route): boolean =>
     targets.size > 0 && targets.has(routeTarget(route));
   const slots = new Set<string>();
@@ -108,7 +112,7 @@ export function routeChanges(
     // The kernel has one route in each place.
     if (slots.has(slot)) continue;
     slots.add(slot);
-    if (isIn(theirs, route)) continue;
+    if (theirSlots.has(slot) || isIn(theirTargets, route)) continue;
     wantedKeys.add(routeKey(route));
     if (keys.has(routeKey(route)) || isIn(gone, route)) continue;
     if (replaceable.has(slot)) changes.replace.push(route);
@@ -119,6 +123,24 @@ export function routeChanges(
     (route) => !wantedKeys.has(routeKey(route)) && !replaced.has(routeSlot(route)),
   );
   return changes;
+}
+
+/**
+ * `routeTarget`s to which somebody inside has added a way of his own beside ours: he wants both.
+ * @param actual all routes of their tables
+ * @param before what this gave when we looked last; ours may have been away since
+ */
+export function sharedTargets(
+  actual: readonly Route[],
+  interfaceIndex: number,
+  before: ReadonlySet<string>,
+): ReadonlySet<string> {
+  const theirs = actual.filter(isTheirs);
+  if (theirs.length === 0) return new Set();
+  const ours = new Set(
+    actual.filter((route) => isOurRoute(route) && isThrough(route, interfaceIndex)).map(routeTarget),
+  );
+  return new Set(theirs.map(routeTarget).filter((target) => ours.has(target) || before.has(target)));
 }
 
 /** The routes that a plan comes to. Of two in one place the first is wanted. */
@@ -141,9 +163,10 @@ const prefixRoutes = (family: Family, addresses: readonly PlannedAddress[]): Rou
 
 const NOWHERE = new Uint32Array(IP_WORDS);
 
+const isOurRoute = ({ protocol }: Route): boolean => protocol === OUR_PROTOCOL;
+
 /** What the kernel makes by itself, and what we made, stands in nobody's way. */
-const isTheirs = ({ protocol }: Route): boolean =>
-  protocol !== OUR_PROTOCOL && protocol !== RouteProtocol.Kernel;
+const isTheirs = (route: Route): boolean => !isOurRoute(route) && route.protocol !== RouteProtocol.Kernel;
 
 const isThrough = ({ nexthops }: Route, interfaceIndex: number): boolean =>
   nexthops.some((nexthop) => nexthop.interfaceIndex === interfaceIndex);

@@ -132,11 +132,12 @@ export class Follower {
   }
 
   #newReconciler(): Reconciler {
-    const { interface: link } = this.#options;
+    const { interface: link, plan } = this.#options;
     return new Reconciler({
       netlink: this.#containerNetlink,
       interfaceIndex: link.index,
       linkLocal: link.linkLocal,
+      added: [...plan.ipv4.addresses, ...plan.ipv6.addresses],
       isInUse: (address) => this.#isInUse(address),
       wasDown: () => this.#monitors.get(FollowEvent.Container)?.wasDown(link.index) ?? false,
     });
@@ -225,7 +226,6 @@ export class Follower {
     this.#isContainerStale = false;
     this.#rename(template);
     const result = this.#reconciler?.reconcile(plan, nowMs);
-    plan.ipv4.enabled &&= result?.ipv4 ?? true;
     plan.ipv6.enabled &&= result?.ipv6 ?? true;
     this.#update(connection, result?.removed ?? []);
     if (isNews && this.#logLimit.allow(nowMs)) {

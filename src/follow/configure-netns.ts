@@ -18,8 +18,7 @@ export interface ConfiguredNetns {
   mac: string;
   /** The container's own link-local address; undefined without IPv6. */
   linkLocal?: string;
-  /** Whether the container's kernel has the family; false turns it off. */
-  ipv4: boolean;
+  /** Whether the container's kernel has IPv6, where it is wanted. */
   ipv6: boolean;
   /** What could not be done, one sentence each. */
   warnings: string[];
@@ -41,14 +40,15 @@ export function configureNetns(
   const mac = plan.mac ?? link.mac;
   if (tapName === "lo" || !withAddresses) {
     if (plan.mac !== undefined) changeLink(netlink, link.index, { mac });
-    const { ipv4, ipv6 } = plan;
-    const families = { ipv4: ipv4.enabled, ipv6: ipv6.enabled };
+    const { enabled: ipv6 } = plan.ipv6;
     // What the container's kernel gives itself, by default, when the link comes up.
-    const linkLocal = tapName === "lo" || !ipv6.enabled ? {} : { linkLocal: linkLocalFrom(mac) };
-    return { name: tapName, interfaceIndex: link.index, mac, ...linkLocal, ...families, warnings: [] };
+    const linkLocal = tapName === "lo" || !ipv6 ? {} : { linkLocal: linkLocalFrom(mac) };
+    return { name: tapName, interfaceIndex: link.index, mac, ...linkLocal, ipv6, warnings: [] };
   }
   changeLink(netlink, link.index, {
     txQueueLength: TAP_QUEUE_LENGTH,
+    // When one of ours goes, those that were added inside stay.
+    promoteSecondaries: true,
     ...(plan.mac !== undefined && { mac }),
     ...(plan.mtu !== 0 && { mtu: plan.mtu }),
   });
@@ -58,11 +58,11 @@ export function configureNetns(
   changeLink(netlink, link.index, { setFlags: LinkFlag.Up });
   const linkLocal = linkLocalFrom(mac);
   const reconciler = new Reconciler({ netlink, interfaceIndex: link.index, linkLocal });
-  const { ipv4, ipv6, warnings, failures } = reconciler.reconcile(plan, 0);
+  const { ipv6, warnings, failures } = reconciler.reconcile(plan, 0);
   // After the link goes down and up again, the kernel makes the same address by itself.
   if (ipv6 && isOurs) setAddressGeneration(netlink, link.index, AddressGeneration.Eui64);
   const all = [...warnings, ...failures];
-  const configured = { name: tapName, interfaceIndex: link.index, mac, ipv4, ipv6, warnings: all };
+  const configured = { name: tapName, interfaceIndex: link.index, mac, ipv6, warnings: all };
   return ipv6 ? { ...configured, linkLocal } : configured;
 }
 

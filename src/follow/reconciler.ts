@@ -23,14 +23,13 @@ import {
   routeChanges,
   routeKey,
   routeTarget,
+  sharedTargets,
   wantedRoutes,
 } from "../config/reconcile.ts";
 import type { Netlink } from "../kernel/netlink.ts";
 import {
-  addRoute,
   changeAddress,
   changeLink,
-  changeRoute,
   deleteAddress,
   deleteRoute,
   dumpAddresses,
@@ -38,6 +37,7 @@ import {
   DumpCache,
   dumpRoutes,
 } from "../kernel/rtnetlink.ts";
+import { describeRoute, installRoutes, type RefusedRoute } from "./install-routes.ts";
 
 /** Removing an address can take others with it, which then have to come back. */
 const ROUNDS_MAX = 4;
@@ -45,17 +45,13 @@ const ROUNDS_MAX = 4;
 const GRACE_MS = 30_000;
 /** What every link-local address has (RFC 4291 section 2.5.6). */
 const LINK_PREFIX = { prefixLength: 64, noPrefixRoute: false, metric: 0, deprecated: false };
-const { EEXIST, EACCES, EOPNOTSUPP, EAFNOSUPPORT, ESRCH, EADDRNOTAVAIL, ENODEV, ENXIO } = constants.errno;
+const { ESRCH, EADDRNOTAVAIL, ENODEV, ENXIO } = constants.errno;
 /** What is to go away has gone; with a small MTU all of IPv6 (ENXIO). */
 const GONE = [ESRCH, EADDRNOTAVAIL, ENODEV, ENXIO];
 
-/** Switched off by sysctl (EACCES) or not in the kernel. */
-const FAMILY_MISSING = [EACCES, EOPNOTSUPP, EAFNOSUPPORT];
-
 /** What came of a plan. */
 export interface Reconciled {
-  /** Whether the container's kernel has the family; false where it is switched off. */
-  ipv4: boolean;
+  /** Whether there is IPv6: it may be wanted and switched off inside. */
   ipv6: boolean;
   /** Addresses that the container no longer has. */
   removed: string[];
@@ -70,6 +66,8 @@ export interface ReconcilerOptions {
   interfaceIndex: number;
   /** The link-local address that the container has from us; absent: the kernel makes one. */
   linkLocal?: string | undefined;
+  /** What has been put there at the start. */
+  added?: readonly PlannedAddress[];
   /** Whether something still uses an address that is to go. */
   isInUse?: (address: string) => boolean;
   /** Takes what the kernel has told of the container so far; says whether the link was down meanwhile. */
@@ -86,6 +84,7 @@ interface Wanted {
 interface Actual {
   link: NetworkLink;
   addresses: NetworkAddress[];
+  /** Ours, and those that lead where ours do or should. */
   routes: Route[];
   /** Keys of the routes. */
   keys: ReadonlySet<string>;
@@ -105,22 +104,25 @@ export class Reconciler {
   readonly #wasDown: () => boolean;
   readonly #routes = new DumpCache<Route>();
   /** Keys of addresses that we put there, for kernels that keep no mark. */
-  readonly #added = new Set<string>();
+  readonly #added: Set<string>;
   /** What was wanted and what was there when we looked last. */
   #wanted: Wanted = { addresses: [], routes: [] };
   #actual: Actual | undefined;
   /** What was taken away inside, and stays away: keys of addresses, targets of routes. */
   readonly #gone = new Set<string>();
+  /** Where both we and somebody inside lead. */
+  #shared: ReadonlySet<string> = new Set();
   /** Deprecated addresses by key, and until when they stay. */
   readonly #retiring = new Map<string, number>();
   #isFlushed = false;
   /** The MTU that we set last; another one is the container's own choice. */
   #mtu: number | undefined;
 
-  constructor({ netlink, interfaceIndex, linkLocal, isInUse, wasDown }: ReconcilerOptions) {
+  constructor({ netlink, interfaceIndex, linkLocal, added, isInUse, wasDown }: ReconcilerOptions) {
     this.#netlink = netlink;
     this.#index = interfaceIndex;
     this.#linkLocal = linkLocal;
+    this.#added = new Set(added?.map(addressKey));
     this.#isInUse = isInUse ?? (() => false);
     this.#wasDown = wasDown ?? (() => false);
   }
@@ -133,17 +135,18 @@ export class Reconciler {
   /** Applies a plan. Throws SysError when the container's kernel cannot be asked. */
   reconcile(plan: NetworkPlan, nowMs: number): Reconciled {
     const result: Reconciled = {
-      ipv4: plan.ipv4.enabled,
       ipv6: plan.ipv6.enabled,
       removed: [],
       warnings: [],
       failures: [],
     };
-    const wanted = { addresses: this.#wantedAddresses(plan), routes: wantedRoutes(plan) };
     let refused: RefusedRoute[] = [];
     for (let i = 0; i < ROUNDS_MAX; i++) {
       const actual = i === 0 ? this.#readFirst(plan) : this.#read(plan);
       if (actual === undefined) return result;
+      result.ipv6 = plan.ipv6.enabled && actual.link.hasIpv6;
+      const possible = { ...plan, ipv6: { ...plan.ipv6, enabled: result.ipv6 } };
+      const wanted = { addresses: this.#wantedAddresses(possible), routes: wantedRoutes(possible) };
       this.#wanted = wanted;
       this.#actual = actual;
       // Whoever took the link down wants it down; all of it comes back with the link.
@@ -155,6 +158,11 @@ export class Reconciler {
       const round = this.#apply({ ...wanted, mtu: plan.mtu }, actual, result, nowMs);
       refused = round.refused;
       if (!round.isChanged) break;
+    }
+    if (plan.ipv6.enabled && !result.ipv6) {
+      result.warnings.push(
+        "the container has no IPv6: it is switched off inside, or the MTU there is too small",
+      );
     }
     for (const { route, reason } of refused) {
       result.warnings.push(`route ${describeRoute(route)} is not copied: ${reason}`);
@@ -170,7 +178,12 @@ export class Reconciler {
       MAIN_TABLE,
       ...[...plan.ipv4.routes, ...plan.ipv6.routes].map(({ table }) => table),
     ]);
-    const routes = [...tables].flatMap((table) => dumpRoutes(this.#netlink, table, this.#routes));
+    // Programs inside may have any number of others.
+    const ours = [...this.#wanted.routes, ...wantedRoutes(plan)];
+    const targets = new Set([...ours.map(routeTarget), ...this.#shared]);
+    const concernsUs = (route: Route): boolean =>
+      route.protocol === OUR_PROTOCOL || targets.has(routeTarget(route));
+    const routes = [...tables].flatMap((table) => dumpRoutes(this.#netlink, table, this.#routes, concernsUs));
     this.#routes.turn();
     const last = this.#actual;
     const isSame = last !== undefined && areSameRoutes(last.routes, routes);
@@ -188,9 +201,11 @@ export class Reconciler {
   }
 
   /** What stands in `#gone` for what was there and is not. */
-  #lost({ addresses, keys }: Actual): string[] {
+  #lost({ link, addresses, keys }: Actual): string[] {
     const before = this.#actual;
     if (before === undefined) return [];
+    // All of IPv6 goes when it is switched off, and comes back when it is switched on.
+    const isCounted = ({ family }: { family: Family }): boolean => family === 4 || link.hasIpv6;
     const hadAddress = new Set(before.addresses.map(addressKey));
     for (const address of addresses) hadAddress.delete(addressKey(address));
     const lostRoutes =
@@ -200,8 +215,11 @@ export class Reconciler {
             (route) => before.keys.has(routeKey(route)) && !keys.has(routeKey(route)),
           );
     return [
-      ...this.#wanted.addresses.map(addressKey).filter((key) => hadAddress.has(key)),
-      ...lostRoutes.map(routeTarget),
+      ...this.#wanted.addresses
+        .filter(isCounted)
+        .map(addressKey)
+        .filter((key) => hadAddress.has(key)),
+      ...lostRoutes.filter(isCounted).map(routeTarget),
     ];
   }
 
@@ -217,9 +235,8 @@ export class Reconciler {
     for (const address of [...addresses.add, ...addresses.change]) {
       isChanged = this.#put(address, result) || isChanged;
     }
-    // Without what the container's kernel turned out not to have.
-    const possible = wanted.routes.filter(({ family }) => result[`ipv${family}`]);
-    const routes = routeChanges(possible, actual.routes, this.#index, this.#gone);
+    this.#shared = sharedTargets(actual.routes, this.#index, this.#shared);
+    const routes = routeChanges(wanted.routes, actual.routes, this.#index, this.#gone, this.#shared);
     const refused = installRoutes(this.#netlink, routes, this.#index);
     for (const route of routes.remove) {
       attempt(`remove the route ${describeRoute(route)}`, result, () => deleteRoute(this.#netlink, route));
@@ -242,21 +259,8 @@ export class Reconciler {
   }
 
   #put(address: NetworkAddress, result: Reconciled): boolean {
-    const family = `ipv${address.family}` as const;
     const key = addressKey(address);
-    if (!result[family]) return false;
-    try {
-      changeAddress(this.#netlink, address);
-    } catch (cause) {
-      if (!(cause instanceof SysError)) throw cause;
-      if (!FAMILY_MISSING.includes(cause.errno)) {
-        result.failures.push(`cannot add the address ${key}: ${cause.message}`);
-        return false;
-      }
-      result[family] = false;
-      result.warnings.push(`the container has no IPv${address.family}: ${cause.message}`);
-      return false;
-    }
+    if (!attempt(`add the address ${key}`, result, () => changeAddress(this.#netlink, address))) return false;
     this.#added.add(key);
     this.#retiring.delete(key);
     return true;
@@ -284,8 +288,11 @@ export class Reconciler {
     result.removed.push(address.address);
   }
 
-  #isOurs(address: NetworkAddress): boolean {
-    return address.protocol === OUR_PROTOCOL || this.#added.has(addressKey(address));
+  /** By its mark; by memory only where the kernel keeps none (Linux before 5.18). */
+  #isOurs({ protocol, ...address }: NetworkAddress): boolean {
+    if (protocol === OUR_PROTOCOL) return true;
+    const keepsMarks = this.#actual?.addresses.some((each) => each.protocol === OUR_PROTOCOL) === true;
+    return !keepsMarks && this.#added.has(addressKey(address));
   }
 
   #wantedAddresses({ ipv4, ipv6 }: NetworkPlan): NetworkAddress[] {
@@ -320,62 +327,6 @@ export class Reconciler {
   }
 }
 
-/** A route that the kernel did not take, and why. */
-interface RefusedRoute {
-  route: Route;
-  reason: string;
-}
-
-/**
- * Installs routes; one that is there already counts as installed. A gateway may be reachable only through a route that
- * comes later, so the refused ones are tried again until a round installs nothing. What is refused then has a gateway
- * that was reachable when the host got the route: we answer for it all the same.
- */
-function installRoutes(
-  netlink: Netlink,
-  { add, replace }: { add: Route[]; replace: Route[] },
-  interfaceIndex: number,
-): RefusedRoute[] {
-  const replaced = new Set(replace);
-  const install = (route: Route, onlink = false): RefusedRoute[] => {
-    const change = throughLink(route, interfaceIndex, onlink);
-    const reason = tryRoute(() => (replaced.has(route) ? changeRoute : addRoute)(netlink, change));
-    return reason === undefined ? [] : [{ route, reason }];
-  };
-  let pending = [...add, ...replace];
-  for (;;) {
-    const refused = pending.flatMap((route) => install(route));
-    if (refused.length === 0) return [];
-    if (refused.length === pending.length) return pending.flatMap((route) => install(route, true));
-    pending = refused.map(({ route }) => route);
-  }
-}
-
-/**
- * A route of a plan through the container's link, with our mark.
- * @param onlink whatever the prefixes of the link say of its gateways
- */
-const throughLink = (route: Route, interfaceIndex: number, onlink: boolean): Route => ({
-  ...route,
-  protocol: OUR_PROTOCOL,
-  nexthops: route.nexthops.map((nexthop) => ({
-    ...nexthop,
-    interfaceIndex,
-    onlink: nexthop.onlink || (onlink && nexthop.gateway !== ""),
-  })),
-});
-
-/** Undefined for success. */
-function tryRoute(install: () => void): string | undefined {
-  try {
-    install();
-  } catch (cause) {
-    if (!(cause instanceof SysError)) throw cause;
-    return cause.errno === EEXIST ? undefined : cause.message;
-  }
-  return undefined;
-}
-
 /** Does something without which the rest can be done, and notes what goes wrong. Tells whether it is done now. */
 function attempt(what: string, { failures }: Reconciled, action: () => void): boolean {
   try {
@@ -388,10 +339,4 @@ function attempt(what: string, { failures }: Reconciled, action: () => void): bo
     }
   }
   return true;
-}
-
-function describeRoute(route: Route): string {
-  const gateways = route.nexthops.map((nexthop) => nexthop.gateway).filter((gateway) => gateway !== "");
-  const via = gateways.length === 0 ? "" : ` via ${gateways.join(", ")}`;
-  return `${route.destination}/${route.destinationLength}${via}`;
 }

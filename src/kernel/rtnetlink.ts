@@ -101,14 +101,23 @@ export class DumpCache<T> {
 /** Stands for all tables of routes. */
 export const ALL_TABLES = 0;
 
-/** The routes of one table, or of all. A table that does not exist is empty. */
-export function dumpRoutes(netlink: Netlink, table: number, cache?: DumpCache<Route>): Route[] {
-  const decode = (body: Uint8Array): Route | undefined =>
-    cache === undefined ? decodeRoute(body) : cache.get(body, decodeRoute);
+/**
+ * The routes of one table, or of all. A table that does not exist is empty.
+ * @param isWanted leaves out others at once: there may be more than should be kept
+ */
+export function dumpRoutes(
+  netlink: Netlink,
+  table: number,
+  cache?: DumpCache<Route>,
+  isWanted: (route: Route) => boolean = () => true,
+): Route[] {
+  const decode = (body: Uint8Array): Route | undefined => {
+    const route = cache === undefined ? decodeRoute(body) : cache.get(body, decodeRoute);
+    const isIn = route !== undefined && (table === ALL_TABLES || route.table === table);
+    return isIn && isWanted(route) ? route : undefined;
+  };
   try {
-    return netlink
-      .dump(RtnetlinkType.GetRoute, routeDumpBody(table), decode)
-      .filter((route) => table === ALL_TABLES || route.table === table);
+    return netlink.dump(RtnetlinkType.GetRoute, routeDumpBody(table), decode);
   } catch (cause) {
     if (cause instanceof SysError && cause.errno === ENOENT) return [];
     throw cause;

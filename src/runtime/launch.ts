@@ -97,7 +97,6 @@ export async function launch(request: LaunchRequest, netns: Netns, stderr = 2): 
     if (tap !== undefined && !plan.carrier) setCarrier(tap.fd, false);
     // The container may be spoken to before it has said anything.
     plan.mac = configured.mac;
-    plan.ipv4.enabled &&= configured.ipv4;
     plan.ipv6.enabled &&= configured.ipv6;
     checkFamilies(plan, `its kernel takes none (${configured.warnings.join("; ")})`);
     const options = engineOptions({ ...request, ...asked }, connection, configured);

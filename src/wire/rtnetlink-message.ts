@@ -47,7 +47,12 @@ const IFLA_MTU = 4;
 const IFLA_TXQLEN = 13;
 const IFLA_AF_SPEC = 26;
 const IFLA_EXT_MASK = 29;
+const IFLA_INET_CONF = 1;
+const IFLA_INET6_CONF = 2;
 const IFLA_INET6_ADDR_GEN_MODE = 8;
+const IPV4_DEVCONF_PROMOTE_SECONDARIES = 20;
+/** Where it is in IFLA_INET6_CONF, in bytes: numbers of 32 bits. @see linux/ipv6.h, DEVCONF_DISABLE_IPV6 */
+const DISABLE_IPV6_AT = 4 * 26;
 const RTEXT_FILTER_SKIP_STATS = 8;
 
 const ADDRESS_HEADER_LENGTH = 8;
@@ -81,6 +86,8 @@ export interface LinkChange {
   txQueueLength?: number;
   /** AddressGeneration.* */
   addressGeneration?: number;
+  /** The first IPv4 address of a subnet does not take the others with it. */
+  promoteSecondaries?: boolean;
   /** IFF_* to set and to clear. */
   setFlags?: number;
   clearFlags?: number;
@@ -127,11 +134,21 @@ export function encodeLinkChange(index: number, change: LinkChange): Uint8Array 
   if (change.mac !== undefined) attributes.push([IFLA_ADDRESS, macBytes(change.mac)]);
   if (change.mtu !== undefined) attributes.push([IFLA_MTU, change.mtu]);
   if (change.txQueueLength !== undefined) attributes.push([IFLA_TXQLEN, change.txQueueLength]);
-  if (change.addressGeneration !== undefined) {
-    const mode = Uint8Array.of(change.addressGeneration);
-    attributes.push([IFLA_AF_SPEC, [[AF_INET6, [[IFLA_INET6_ADDR_GEN_MODE, mode]]]]]);
-  }
+  const families = familyAttributes(change);
+  if (families.length > 0) attributes.push([IFLA_AF_SPEC, families]);
   return encodeBody(header, attributes);
+}
+
+function familyAttributes({ addressGeneration, promoteSecondaries }: LinkChange): Attribute[] {
+  const attributes: Attribute[] = [];
+  if (promoteSecondaries !== undefined) {
+    const setting: Attribute = [IPV4_DEVCONF_PROMOTE_SECONDARIES, Number(promoteSecondaries)];
+    attributes.push([AF_INET, [[IFLA_INET_CONF, [setting]]]]);
+  }
+  if (addressGeneration !== undefined) {
+    attributes.push([AF_INET6, [[IFLA_INET6_ADDR_GEN_MODE, Uint8Array.of(addressGeneration)]]]);
+  }
+  return attributes;
 }
 
 /** The name and the MTU that `encodeLinkChange` was given; nothing else of it. */
@@ -156,7 +173,16 @@ export function decodeLink(body: Uint8Array): NetworkLink | undefined {
     mac: mac?.length === 6 ? formatMac(mac) : "",
     mtu: attributeNumber(attributes, IFLA_MTU) ?? 0,
     flags: view.getUint32(8, LITTLE_ENDIAN),
+    hasIpv6: hasIpv6(attributes.get(IFLA_AF_SPEC)),
   };
+}
+
+/** A link that has nothing to say of IPv6 has none. */
+function hasIpv6(families: Uint8Array | undefined): boolean {
+  const ofIpv6 = families === undefined ? undefined : decodeAttributes(families).get(AF_INET6);
+  const settings = ofIpv6 === undefined ? undefined : decodeAttributes(ofIpv6).get(IFLA_INET6_CONF);
+  if (settings === undefined || settings.length < DISABLE_IPV6_AT + 4) return false;
+  return viewOf(settings).getUint32(DISABLE_IPV6_AT, LITTLE_ENDIAN) === 0;
 }
 
 /** The request for the addresses of one interface; of all for index 0. Old kernels ignore the index. */

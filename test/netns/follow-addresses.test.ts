@@ -156,7 +156,7 @@ test("R12: prefix length, metric and noprefixroute are part of an address", asyn
   });
 }, 60_000);
 
-test("R8: addresses that the host cannot use, or should not any more, are not for the container", async () => {
+test("R8: what the host prefers no more is so inside, nothing else runs out there, and what is for the link only stays out", async () => {
   await withHost(async (net) => {
     await net.outside.run(`
       ip address add 2001:db8:1::3/64 dev eth0 nodad preferred_lft 0
@@ -166,19 +166,18 @@ test("R8: addresses that the host cannot use, or should not any more, are not fo
       ip address add 198.51.100.5/32 dev eth0 scope link`);
     await expectInside(net.container, {
       addresses: [ADDRESS_4, "198.51.100.4/24", ADDRESS_6, "2001:db8:1::4/64"],
-      deprecated: [],
+      deprecated: ["198.51.100.3/24", "2001:db8:1::3/64"],
     });
     // Here nobody would renew them.
-    expect(await net.container.run("ip address show dev eth0 scope global | grep valid_lft | sort -u")).toBe(
-      "       valid_lft forever preferred_lft forever\n",
-    );
+    const lifetimes = "ip address show dev eth0 scope global -deprecated | grep valid_lft | sort -u";
+    expect(await net.container.run(lifetimes)).toBe("       valid_lft forever preferred_lft forever\n");
     await net.outside.run(`
       ip address change 2001:db8:1::4/64 dev eth0 nodad valid_lft 600 preferred_lft 0
       ip address change 198.51.100.4/24 dev eth0 valid_lft 600 preferred_lft 0
       ip address change 2001:db8:1::3/64 dev eth0 nodad preferred_lft forever`);
     await expectInside(net.container, {
       addresses: [ADDRESS_4, ADDRESS_6, "2001:db8:1::3/64"],
-      deprecated: [],
+      deprecated: ["198.51.100.3/24", "198.51.100.4/24", "2001:db8:1::4/64"],
     });
   });
 }, 60_000);

@@ -15,6 +15,7 @@ import {
   routeChanges,
   routeKey,
   routeTarget,
+  sharedTargets,
 } from "../../src/config/reconcile.ts";
 import { address, route } from "../support/host-network.ts";
 
@@ -103,10 +104,11 @@ const isOurs = ({ protocol }: { protocol: number }): boolean => protocol === OUR
 /** One round as in follow/reconciler.ts; tells whether there was anything to do. */
 function round(kernel: ModelKernel, wanted: Wanted): boolean {
   const { addresses, routes } = kernel;
+  wanted.shared = sharedTargets(routes, LINK, wanted.shared);
   const forAddresses = addressChanges(wanted.addresses, addresses, isOurs, wanted.gone);
   for (const each of forAddresses.before) kernel.deleteAddress(each);
   for (const each of [...forAddresses.add, ...forAddresses.change]) kernel.putAddress(each);
-  const forRoutes = routeChanges(wanted.routes, [...routes], LINK, wanted.gone);
+  const forRoutes = routeChanges(wanted.routes, [...routes], LINK, wanted.gone, wanted.shared);
   for (const each of forRoutes.add) kernel.addRoute(each);
   for (const each of forRoutes.replace) kernel.replaceRoute(each);
   for (const each of forRoutes.remove) kernel.deleteRoute(each);
@@ -118,6 +120,7 @@ interface Wanted {
   addresses: NetworkAddress[];
   routes: Route[];
   gone: ReadonlySet<string>;
+  shared: ReadonlySet<string>;
 }
 
 const flags = fc.constantFrom(0, AddressFlag.NoPrefixRoute);
@@ -181,7 +184,13 @@ test("in a few rounds everything wanted is there, everything theirs is still the
       const isThere = new Set([...kernel.addresses.map(addressKey), ...kernel.routes.map(routeTarget)]);
       const keys = [...given.wantedAddresses.map(addressKey), ...given.wantedRoutes.map(routeTarget)];
       const gone = new Set(keys.filter((key) => given.taken.next().value === true && !isThere.has(key)));
-      const wanted = { addresses: given.wantedAddresses, routes: given.wantedRoutes, gone };
+      const { wantedAddresses: addresses, wantedRoutes: routes } = given;
+      const wanted: Wanted = {
+        addresses,
+        routes,
+        gone,
+        shared: sharedTargets(kernel.routes, LINK, new Set()),
+      };
       for (let i = 0; i < ROUNDS; i++) round(kernel, wanted);
       expect(round(kernel, wanted)).toBe(false);
 
@@ -192,9 +201,15 @@ test("in a few rounds everything wanted is there, everything theirs is still the
       expect(kernel.addresses.filter(isOurs).toSorted(byKey)).toEqual(ours.toSorted(byKey));
 
       expect(kernel.routes).toEqual(expect.arrayContaining(theirRoutes));
-      const theirTargets = new Set(theirRoutes.map(routeTarget));
+      const theirTargets = new Set(
+        theirRoutes.map(routeTarget).filter((target) => !wanted.shared.has(target)),
+      );
+      const theirSlots = new Set(theirRoutes.map(slotOf));
       const expected = wanted.routes.filter(
-        (each) => !theirTargets.has(routeTarget(each)) && !gone.has(routeTarget(each)),
+        (each) =>
+          !theirTargets.has(routeTarget(each)) &&
+          !theirSlots.has(slotOf(each)) &&
+          !gone.has(routeTarget(each)),
       );
       const found = kernel.routes.map(routeKey);
       for (const each of expected) expect(found).toContain(routeKey(each));

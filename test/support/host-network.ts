@@ -3,7 +3,14 @@ import { LinkFlag, MAIN_TABLE, RouteType, Scope } from "../../src/base/network.t
 import type { NetworkAddress, NetworkLink, Nexthop, Route } from "../../src/base/network.ts";
 import type { HostNetwork } from "../../src/config/host-template.ts";
 
-const LOOPBACK: NetworkLink = { index: 1, name: "lo", mac: "", mtu: 65_536, flags: LinkFlag.Loopback };
+const LOOPBACK: NetworkLink = {
+  index: 1,
+  name: "lo",
+  mac: "",
+  mtu: 65_536,
+  flags: LinkFlag.Loopback,
+  hasIpv6: true,
+};
 
 export const link = (index: number, name: string, mtu = 1_500): NetworkLink => ({
   index,
@@ -11,6 +18,7 @@ export const link = (index: number, name: string, mtu = 1_500): NetworkLink => (
   mac: "02:00:00:00:00:01",
   mtu,
   flags: LinkFlag.Up,
+  hasIpv6: true,
 });
 
 /** An address on interface `interfaceIndex` from "address/length". */

@@ -8,6 +8,7 @@ import {
   routeChanges,
   routeKey,
   routeTarget,
+  sharedTargets,
   wantedRoutes,
 } from "../../../src/config/reconcile.ts";
 import { address, host, link, nexthop, route } from "../../support/host-network.ts";
@@ -81,48 +82,77 @@ test("IPv6 has an address once: one with another prefix length goes first", () =
 test("a route is replaced in its place, whatever has no place any more goes", () => {
   const wanted = [ourRoute("0.0.0.0/0", "198.51.100.2"), ourRoute("203.0.113.0/24", "198.51.100.2")];
   const actual = [ourRoute("0.0.0.0/0", "198.51.100.1"), ourRoute("203.0.113.128/25", "198.51.100.1")];
-  const { add, replace, remove } = routeChanges(wanted, actual, LINK, NOTHING);
+  const { add, replace, remove } = routeChanges(wanted, actual, LINK, NOTHING, NOTHING);
   expect(ways(add)).toEqual(["203.0.113.0/24 198.51.100.2"]);
   expect(ways(replace)).toEqual(["0.0.0.0/0 198.51.100.2"]);
   expect(ways(remove)).toEqual(["203.0.113.128/25 198.51.100.1"]);
 });
 
-test("a gateway that was configured inside is not overwritten, nor joined by ours", () => {
+test("R11: a gateway that was configured inside is not overwritten, nor joined by ours", () => {
   const wanted = [ourRoute("0.0.0.0/0", "198.51.100.2"), ourRoute("203.0.113.0/24", "198.51.100.2")];
   const theirs = route(LINK, "0.0.0.0/0", "198.51.100.77", { metric: 50 });
-  const { add, replace, remove } = routeChanges(
-    wanted,
-    [theirs, ourRoute("0.0.0.0/0", "198.51.100.1")],
-    LINK,
-    NOTHING,
-  );
+  const { add, replace, remove } = routeChanges(wanted, [theirs], LINK, NOTHING, NOTHING);
   expect(ways(add)).toEqual(["203.0.113.0/24 198.51.100.2"]);
-  expect([replace, ways(remove)]).toEqual([[], ["0.0.0.0/0 198.51.100.1"]]);
+  expect([replace, remove]).toEqual([[], []]);
+});
+
+test("R11: one that was configured beside ours leaves ours as it is: it follows", () => {
+  const theirs = route(LINK, "0.0.0.0/0", "198.51.100.77", { metric: 50 });
+  const both = [theirs, ourRoute("0.0.0.0/0", "198.51.100.1")];
+  const shared = sharedTargets(both, LINK, NOTHING);
+  const follow = (actual: Route[], gateway: string, metric: number): string[][] => {
+    const wanted = ourRoute("0.0.0.0/0", gateway, { metric });
+    return Object.values(routeChanges([wanted], actual, LINK, NOTHING, shared)).map(ways);
+  };
+  expect(follow(both, "198.51.100.1", 0)).toEqual([[], [], []]);
+  expect(follow(both, "198.51.100.2", 0)).toEqual([[], ["0.0.0.0/0 198.51.100.2"], []]);
+  // Its place is not given up for ours.
+  expect(follow(both, "198.51.100.2", 50)).toEqual([[], [], ["0.0.0.0/0 198.51.100.1"]]);
+  // The host had none for a moment.
+  expect(sharedTargets([theirs], LINK, shared)).toEqual(shared);
+  expect(follow([theirs], "198.51.100.2", 0)).toEqual([["0.0.0.0/0 198.51.100.2"], [], []]);
+});
+
+test("whoever comes first alone, or has gone meanwhile, shares nothing", () => {
+  const theirs = route(LINK, "0.0.0.0/0", "198.51.100.77", { metric: 50 });
+  const own = ourRoute("0.0.0.0/0", "198.51.100.1");
+  const elsewhere = route(9, "0.0.0.0/0", "198.51.100.1", { protocol: OUR_PROTOCOL });
+  for (const actual of [[theirs], [own], [theirs, elsewhere], [theirs, ourRoute("203.0.113.0/24")]]) {
+    expect(sharedTargets(actual, LINK, NOTHING).size).toBe(0);
+  }
+  expect(sharedTargets([own], LINK, new Set([routeTarget(own)])).size).toBe(0);
 });
 
 test("what the kernel made by itself counts as there, what was taken away stays away", () => {
   const wanted = [ourRoute("198.51.100.0/24"), ourRoute("0.0.0.0/0", "198.51.100.2")];
   const gone = new Set([routeTarget(wanted[1])]);
   const kernel = route(LINK, "198.51.100.0/24", "", { protocol: 2 });
-  expect(routeChanges(wanted, [kernel], LINK, gone)).toEqual({ add: [], replace: [], remove: [] });
+  expect(routeChanges(wanted, [kernel], LINK, gone, NOTHING)).toEqual({ add: [], replace: [], remove: [] });
 });
 
 test("the kernel's own route to a prefix gives way to the one that the host has in that place", () => {
   const kernel = route(LINK, "198.51.100.0/24", "", { protocol: 2 });
   const wanted = ourRoute("198.51.100.0/24", "", { properties: { 2: 1_300 } });
-  expect(routeChanges([wanted], [kernel], LINK, NOTHING)).toEqual({
+  expect(routeChanges([wanted], [kernel], LINK, NOTHING, NOTHING)).toEqual({
     add: [],
     replace: [wanted],
     remove: [],
   });
   const elsewhere = { ...kernel, nexthops: [nexthop(9, "")] };
-  expect(routeChanges([wanted], [elsewhere], LINK, NOTHING)).toMatchObject({ add: [wanted], replace: [] });
+  expect(routeChanges([wanted], [elsewhere], LINK, NOTHING, NOTHING)).toMatchObject({
+    add: [wanted],
+    replace: [],
+  });
 });
 
 test("where somebody inside drops packets, they are dropped", () => {
   const blackhole = route(LINK, "203.0.113.0/24", "", { type: 6, nexthops: [] });
   const wanted = [ourRoute("203.0.113.0/24", "198.51.100.2")];
-  expect(routeChanges(wanted, [blackhole], LINK, NOTHING)).toEqual({ add: [], replace: [], remove: [] });
+  expect(routeChanges(wanted, [blackhole], LINK, NOTHING, NOTHING)).toEqual({
+    add: [],
+    replace: [],
+    remove: [],
+  });
 });
 
 test("an address means a route to its prefix, where nothing else is in its place", () => {
@@ -144,20 +174,24 @@ test("an address means a route to its prefix, where nothing else is in its place
   );
   const ipv4 = ["0.0.0.0/0 0", "198.51.100.0/24 50"];
   expect(places).toEqual([...ipv4, "2001:db8::/64 256", "2001:db8:1::5/128 256", "2001:db8::/64 256"]);
-  expect(routeChanges(wantedRoutes(plan), [], LINK, NOTHING).add).toHaveLength(4);
+  expect(routeChanges(wantedRoutes(plan), [], LINK, NOTHING, NOTHING).add).toHaveLength(4);
   plan.ipv6.enabled = false;
   expect(wantedRoutes(plan)).toHaveLength(2);
 });
 
 test("routes of other links are not ours, whatever they say", () => {
   const elsewhere = route(9, "203.0.113.0/24", "", { protocol: OUR_PROTOCOL });
-  expect(routeChanges([], [elsewhere], LINK, NOTHING).remove).toEqual([]);
+  expect(routeChanges([], [elsewhere], LINK, NOTHING, NOTHING).remove).toEqual([]);
 });
 
 test("of two routes in one place the first is wanted", () => {
   const wanted = [ourRoute("0.0.0.0/0", "198.51.100.1"), ourRoute("0.0.0.0/0", "198.51.100.2")];
-  expect(ways(routeChanges(wanted, [], LINK, NOTHING).add)).toEqual(["0.0.0.0/0 198.51.100.1"]);
-  expect(routeChanges(wanted, [wanted[0]], LINK, NOTHING)).toEqual({ add: [], replace: [], remove: [] });
+  expect(ways(routeChanges(wanted, [], LINK, NOTHING, NOTHING).add)).toEqual(["0.0.0.0/0 198.51.100.1"]);
+  expect(routeChanges(wanted, [wanted[0]], LINK, NOTHING, NOTHING)).toEqual({
+    add: [],
+    replace: [],
+    remove: [],
+  });
 });
 
 test("an address is its text and its prefix length", () => {

@@ -80,9 +80,24 @@ test("a link", () => {
     mac: "02:00:00:00:00:01",
     mtu: 1400,
     flags: LinkFlag.Up | 0x11042,
+    hasIpv6: false,
   });
   expect(decodeLink(bytes(LINK.replace(/^00/, "07")))).toBeUndefined();
   expect(decodeLink(bytes(LINK.slice(0, 32)))).toBeUndefined();
+});
+
+/** An attribute in hexadecimal. */
+const attribute = (type: string, value: string): string =>
+  `${hex(new Uint8Array(Uint16Array.of(value.length / 2 + 4).buffer))}${type}${value}`;
+/** A link that says of IPv6 its settings: numbers of 32 bits, of which the 27th switches it off. */
+const linkWithIpv6 = (settings: string): Uint8Array =>
+  bytes(`${LINK}${attribute("1a00", attribute("0a00", attribute("0200", settings)))}`);
+
+test("a link has IPv6 where it has settings for it, and these do not switch it off", () => {
+  const before = "00000000".repeat(26);
+  expect(decodeLink(linkWithIpv6(`${before}00000000ffffffff`))).toMatchObject({ hasIpv6: true });
+  expect(decodeLink(linkWithIpv6(`${before}0100000000000000`))).toMatchObject({ hasIpv6: false });
+  expect(decodeLink(linkWithIpv6(before))).toMatchObject({ hasIpv6: false });
 });
 
 test("changes of a link: only what is given", () => {
@@ -94,6 +109,10 @@ test("changes of a link: only what is given", () => {
     hex(encodeLinkChange(1, { mac: "02:00:00:00:00:01", mtu: 1400, txQueueLength: 4096 }).slice(16)),
   ).toBe(joined("0a00010002000000000100000800040078050000 08000d0000100000"));
   expect(() => encodeLinkChange(1, { mac: "02:00" })).toThrow(RangeError);
+  // Settings of both families are in one attribute.
+  expect(hex(encodeLinkChange(1, { promoteSecondaries: true, addressGeneration: 1 }).slice(16))).toBe(
+    joined("20001a80 10000280 0c000180 0800140001000000 0c000a80 0500080001000000"),
+  );
 });
 
 test("a neighbour", () => {
