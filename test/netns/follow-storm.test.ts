@@ -1,9 +1,10 @@
 /** Storms of events, on the host and inside, cost a share of a processor that is bounded, and end in the right state. */
 import { expect, test } from "@jest/globals";
+import { expectInside } from "../support/following.ts";
 import { withNamespaces, type Network } from "../support/network.ts";
 import { sleep } from "../support/space.ts";
 import { useStage } from "../support/stage.ts";
-import { enginePid } from "../support/subject.ts";
+import { enginePid, engineState } from "../support/subject.ts";
 
 const stage = useStage();
 const SECONDS = 4;
@@ -13,6 +14,9 @@ const BURSTS_PER_SECOND = 20;
 const SHARE = 0.3;
 /** Clock ticks a second in /proc (USER_HZ). */
 const TICKS = 100;
+/** Routes, and what the engine's memory is at most: if it kept them it would be several times that. */
+const MANY = 100_000;
+const MANY_KIB = 80_000;
 
 /** Adds and deletes routes all the time, through `link`. */
 const storm = (link: string): string => `
@@ -61,3 +65,15 @@ test.each(["outside", "container"] as const)(
   },
   60_000,
 );
+
+test("a hundred thousand routes of the container's own cost the engine next to nothing", async () => {
+  await withNamespaces(stage(), {}, async (net) => {
+    await net.startContainer();
+    await net.container.run(`awk 'BEGIN { for (i = 0; i < ${MANY}; i++)
+        printf "route add 10.%d.%d.%d/32 dev eth0\\n", i / 65536, i / 256 % 256, i % 256 }' > /run/tmp/many
+      ip -batch /run/tmp/many; rm /run/tmp/many`);
+    await net.outside.run("ip address add 203.0.113.7/32 dev eth0");
+    await expectInside(net.container, { addresses: expect.arrayContaining(["203.0.113.7/32"]) }, 20_000);
+    expect((await engineState(net)).privateKiB).toBeLessThan(MANY_KIB);
+  });
+}, 60_000);
