@@ -1,11 +1,13 @@
 /** The host's resolv.conf: what it says, and what it says next. */
-import { closeSync, constants, openSync, readFileSync } from "node:fs";
+import { closeSync, constants, openSync, readSync } from "node:fs";
 import { namesResolver, parseResolvConf, type ResolvConf } from "../config/resolv-conf.ts";
 import { PathWatch } from "../kernel/path-watch.ts";
 import { armTimer, openTimer, takeExpirations } from "../kernel/timer.ts";
 import type { Log } from "../log/logger.ts";
 
 const RESOLV_CONF = "/etc/resolv.conf";
+/** Bytes of it that are read: there are no more in any that somebody wrote. */
+const SIZE_MAX = 65_536;
 /** How long a file that names nobody is taken for one that is being replaced. */
 const GRACE_MS = 2_000;
 /** How often a file is read of whose changes the kernel does not tell. */
@@ -83,9 +85,12 @@ export class ResolvConfWatch {
 function readText(path: string): string {
   let fd = -1;
   try {
-    // A pipe there must not hold us up.
+    // A pipe there must not hold us up, nor a file without an end.
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    return readFileSync(fd, "utf8");
+    const buffer = Buffer.alloc(SIZE_MAX);
+    const length = readSync(fd, buffer);
+    const isCut = length === SIZE_MAX;
+    return buffer.toString("utf8", 0, isCut ? buffer.lastIndexOf("\n") + 1 : length);
   } catch {
     return "";
   } finally {

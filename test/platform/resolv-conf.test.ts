@@ -269,3 +269,12 @@ test("where the kernel tells of nothing the file is read now and then, and a war
     process.chdir(cwd);
   }
 });
+
+test("a file without an end costs no more than its beginning", () => {
+  const path = at("etc/resolv.conf");
+  // The last line that is read is cut in the middle, and does not count.
+  write(path, `${naming(1)}${"#".repeat(65_488)}\n${naming(21)}`.repeat(100));
+  expect(open(path).current.nameservers).toEqual(named(1));
+  replace(path, (temporary) => symlinkSync("/dev/zero", temporary));
+  expect(isQuiet()).toBe(true);
+});
