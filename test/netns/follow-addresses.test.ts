@@ -54,19 +54,27 @@ test.each([
   60_000,
 );
 
-test("an old address that nobody uses goes at once; one that comes back is as it was", async () => {
+test("the provider's prefix changes: the old address and its routes go at once when nobody uses them", async () => {
   await withHost(async (net) => {
-    const talk = await net.container.start(`socat - TCP:${IPV4.gateway}:7`);
-    await net.outside.start("socat TCP-LISTEN:7,fork EXEC:cat", { port: 7 });
-    await talk.kill();
-    await net.outside.run(`ip address del ${ADDRESS_6} dev eth0; ip address add 2001:db8:1::7/64 dev eth0`);
-    await expectInside(net.container, { addresses: [ADDRESS_4, "2001:db8:1::7/64"], deprecated: [] });
+    await net.outside
+      .run(`ip address add 2001:db8:8::2/64 dev eth0 nodad; ip address del ${ADDRESS_6} dev eth0
+      ip route replace default via fe80::1 dev eth0`);
+    await expectInside(net.container, {
+      addresses: [ADDRESS_4, "2001:db8:8::2/64"],
+      deprecated: [],
+      routes: ["198.51.100.0/24", "2001:db8:8::/64", "default via 198.51.100.1", "default via fe80::1"],
+    });
+  });
+}, 60_000);
 
-    const again = await net.container.start(`socat - TCP:${IPV4.gateway}:7`);
+test("an address that comes back while a connection still has it is as it was", async () => {
+  await withHost(async (net) => {
+    await net.outside.start("socat TCP-LISTEN:7,fork EXEC:cat", { port: 7 });
+    const talk = await net.container.start(`socat - TCP:${IPV4.gateway}:7`);
     const say = async (text: string): Promise<void> => {
-      again.child.stdin?.write(`${text}\n`);
+      talk.child.stdin?.write(`${text}\n`);
       await expectSoon(async () => {
-        expect(again.output()).toContain(text);
+        expect(talk.output()).toContain(text);
       });
     };
     await say("one");
@@ -75,12 +83,12 @@ test("an old address that nobody uses goes at once; one that comes back is as it
     await say("two");
     await net.outside.run(NETWORK_4);
     await expectInside(net.container, {
-      addresses: [ADDRESS_4, "198.51.100.7/25", "2001:db8:1::7/64"],
+      addresses: [ADDRESS_4, "198.51.100.7/25", ADDRESS_6],
       deprecated: [],
     });
     await say("three");
-    again.child.stdin?.end();
-    await again.ended;
+    talk.child.stdin?.end();
+    await talk.ended;
   });
 }, 60_000);
 
