@@ -115,10 +115,10 @@ const STATE = { ociVersion: "1.0.2", id: "c4", bundle: "/" };
 
 /** A process with a network namespace of its own. */
 async function hold(net: Network): Promise<{ pid: number; holder: Running }> {
-  const holder = await net.outside.start("unshare -n sh -c 'echo ready; echo $$; exec sleep 1000'", {
+  const holder = await net.outside.start("unshare -n sh -c 'echo $$; echo ready; exec sleep 1000'", {
     says: "ready\n",
   });
-  return { pid: Number(/ready\n(\d+)/.exec(holder.output())?.[1]), holder };
+  return { pid: Number(/(\d+)\nready/.exec(holder.output())?.[1]), holder };
 }
 
 /** Starts the hook by hand, without any environment. */
