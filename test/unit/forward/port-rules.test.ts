@@ -149,7 +149,7 @@ test("as many rules as there may be are checked at once, however they lie", () =
   const start = performance.now();
   expect(problem(...neighbours)).toBe("");
   expect(problem(...stacked)).toBe("");
-  expect(performance.now() - start).toBeLessThan(2000);
+  expect(performance.now() - start).toBeLessThan(15_000);
   expect(problem(...neighbours, rule(60_000))).toBe("4097 port rules are more than 4096; use ranges");
 });
 
