@@ -196,6 +196,11 @@ export class FlowTable {
   }
 }
 
+/** Copies a side from the words at `source[from]` to those at `target[to]`. */
+export function copySide(target: Uint32Array, to: number, source: Uint32Array, from: number): void {
+  for (let i = 0; i < SIDE_WORDS; i++) target[to + i] = source[from + i];
+}
+
 /** First word of a side in `FlowTable.sides`. */
 export const wordsOf = (side: SideIndex): number => side * SIDE_WORDS;
 /** The flow of a side, from its first word in `FlowTable.sides`; `capacity` for `keyWords`. */

@@ -3,12 +3,12 @@ import { isIpv4, isLoopback, isUnicast, isUnspecified } from "../base/address.ts
 import { Count } from "../base/counters.ts";
 import { FlowType, Pif } from "../flow/state.ts";
 import {
+  copySide,
   endpointPort,
   INITIATING,
   NO_FLOW,
   oursPort,
   packPorts,
-  SIDE_WORDS,
   sidePif,
   SideWord,
   TARGET,
@@ -81,7 +81,7 @@ export class UdpOpener {
         this.#errors.refused(flow, -result, payloadAt, length);
         return this.#fail(flow, result);
       }
-      copySide(key, flows.sides, wordsOf(flow << 1));
+      copySide(key, 0, flows.sides, wordsOf(flow << 1));
       flows.cancel(flow);
     }
   }
@@ -115,7 +115,7 @@ export class UdpOpener {
     else {
       const result = this.#connect(flow);
       if (result === -Errno.EAGAIN) {
-        copySide(flows.key, flows.sides, wordsOf(flow << 1));
+        copySide(flows.key, 0, flows.sides, wordsOf(flow << 1));
         flows.cancel(flow);
         return NOT_YET;
       }
@@ -202,7 +202,7 @@ export class UdpOpener {
     const family = familyRules(rules, !isIpv4(sides, words + SideWord.Ours));
     if (rule.device !== undefined || family.outboundInterface !== undefined) return;
     if (!listensAt(rule, sides, words + SideWord.Ours)) return;
-    copySide(key, sides, words);
+    copySide(key, 0, sides, words);
     key[SideWord.Ports] = packPorts(port, endpointPort(sides, words));
     // That is a client already, which the container knows under another address.
     if (flows.lookup() !== NO_FLOW) return;
@@ -252,8 +252,4 @@ export class UdpOpener {
     const { host, log } = this.#net;
     this.#warnings.warn(log, host.nowMs, message);
   }
-}
-
-function copySide(key: Uint32Array, sides: Uint32Array, words: number): void {
-  for (let i = 0; i < SIDE_WORDS; i++) key[i] = sides[words + i];
 }

@@ -3,7 +3,7 @@
  * is asked again of the next resolver, whether or not the container repeats it. The answer is whichever comes first.
  */
 import { Count } from "../base/counters.ts";
-import { SIDE_WORDS, SideWord, TARGET, wordsOf, type FlowIndex } from "../flow/table.ts";
+import { copySide, SIDE_WORDS, SideWord, TARGET, wordsOf, type FlowIndex } from "../flow/table.ts";
 import type { Address } from "../forward/address-rules.ts";
 import { NO_SERVER, serverBit, type Resolvers } from "../forward/resolvers.ts";
 import type { Net } from "./net.ts";
@@ -74,7 +74,7 @@ export class Questions {
     if (length > QUESTION_LENGTH || this.#count === QUESTIONS) return counters.add(Count.dnsNotKept);
     const slot = this.#slots[this.#count++];
     const words = wordsOf(flow << 1);
-    for (let i = 0; i < SIDE_WORDS; i++) this.#sides[slot * SIDE_WORDS + i] = sides[words + i];
+    copySide(this.#sides, slot * SIDE_WORDS, sides, words);
     host.arena.bytes.copyWithin(plan.questionsAt + slot * QUESTION_LENGTH, at, at + length);
     this.#id[slot] = id;
     this.#length[slot] = length;
@@ -162,7 +162,7 @@ export class Questions {
     this.#noteAsked(slot, next);
     if (next === NO_SERVER) return;
     counters.add(Count.dnsAskedAgain);
-    for (let i = 0; i < SIDE_WORDS; i++) flows.key[i] = this.#sides[slot * SIDE_WORDS + i];
+    copySide(flows.key, 0, this.#sides, slot * SIDE_WORDS);
     if (this.#ask(next, plan.questionsAt + slot * QUESTION_LENGTH, this.#length[slot])) return;
     this.#resolvers.failed(next, host.nowMs);
     this.#askSoon(slot);

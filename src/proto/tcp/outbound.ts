@@ -7,11 +7,11 @@ import { isLoopback, isUnicast } from "../../base/address.ts";
 import { Count } from "../../base/counters.ts";
 import { FlowType, Pif } from "../../flow/state.ts";
 import {
+  copySide,
   INITIATING,
   isMapped,
   NO_FLOW,
   oursPort,
-  SIDE_WORDS,
   SideWord,
   TARGET,
   wordsOf,
@@ -185,7 +185,7 @@ export class Outbound {
       return false;
     // Its row is left alone until the end of the cycle.
     this.#close(flow, true);
-    for (let i = 0; i < SIDE_WORDS; i++) key[i] = sides[wordsOf(flow << 1) + i];
+    copySide(key, 0, sides, wordsOf(flow << 1));
     this.#try(tries, last, (next) => {
       this.#c.copy(next, flow);
       this.#c.events[next] = Event.Connecting;
