@@ -7,7 +7,7 @@ import { isIpv4 } from "../base/address.ts";
 import type { Arp } from "./arp.ts";
 import type { Ndp } from "./ndp.ts";
 import type { Correct, Neighbours } from "./neighbours.ts";
-import type { Net } from "./net.ts";
+import { hasNdp, type Net } from "./net.ts";
 
 /** Between two looks, however often the host changes. */
 const INTERVAL_MS = 1_000;
@@ -73,7 +73,6 @@ export class Announcer {
   }
 
   #hasNdp(): boolean {
-    const { link, without } = this.#net;
-    return link.v6.enabled && !without.has("ndp") && !without.has("icmp");
+    return this.#net.link.v6.enabled && hasNdp(this.#net);
   }
 }

@@ -65,3 +65,7 @@ export interface Net {
   /** Host-side descriptor of each flow, or -1 behind the first use; valid while the flow is ACTIVE. */
   readonly socket: Int32Array;
 }
+
+/** Whether neighbour discovery is carried: without ICMP there is none. */
+export const hasNdp = ({ without }: Pick<Net, "without">): boolean =>
+  !without.has("ndp") && !without.has("icmp");

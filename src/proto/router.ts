@@ -24,7 +24,7 @@ import {
 } from "../wire/router-advertisement.ts";
 import type { Link } from "./link.ts";
 import { ALL_NODES, ALL_NODES_MAC, NdpOutput } from "./ndp-output.ts";
-import type { Net } from "./net.ts";
+import { hasNdp, type Net } from "./net.ts";
 import type { Output } from "./output.ts";
 
 /** Unsolicited advertisements: MaxRtrAdvInterval, and a third of it (RFC 4861 section 6.2.1), in milliseconds. */
@@ -123,8 +123,7 @@ export class Router {
   }
 
   get #isOn(): boolean {
-    const { link, without } = this.#net;
-    return link.routerAdvertisements && !without.has("ndp") && !without.has("icmp");
+    return this.#net.link.routerAdvertisements && hasNdp(this.#net);
   }
 
   #advertiseToAll(): void {
