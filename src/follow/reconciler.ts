@@ -140,13 +140,14 @@ export class Reconciler {
       warnings: [],
       failures: [],
     };
+    const planned = { addresses: this.#wantedAddresses(plan), routes: wantedRoutes(plan) };
     let refused: RefusedRoute[] = [];
     for (let i = 0; i < ROUNDS_MAX; i++) {
-      const actual = i === 0 ? this.#readFirst(plan) : this.#read(plan);
+      const actual = i === 0 ? this.#readFirst(planned.routes) : this.#read(planned.routes);
       if (actual === undefined) return result;
-      result.ipv6 = plan.ipv6.enabled && actual.link.hasIpv6;
-      const possible = { ...plan, ipv6: { ...plan.ipv6, enabled: result.ipv6 } };
-      const wanted = { addresses: this.#wantedAddresses(possible), routes: wantedRoutes(possible) };
+      const { hasIpv6 } = actual.link;
+      result.ipv6 = plan.ipv6.enabled && hasIpv6;
+      const wanted = hasIpv6 ? planned : ofIpv4(planned);
       this.#wanted = wanted;
       this.#actual = actual;
       // Whoever took the link down wants it down; all of it comes back with the link.
@@ -170,16 +171,14 @@ export class Reconciler {
     return result;
   }
 
-  #read(plan: NetworkPlan): Actual | undefined {
+  /** @param planned routes, of either family */
+  #read(planned: readonly Route[]): Actual | undefined {
     if (this.#wasDown()) this.#isFlushed = true;
     const link = dumpLinks(this.#netlink).find(({ index }) => index === this.#index);
     if (link === undefined) return undefined;
-    const tables = new Set([
-      MAIN_TABLE,
-      ...[...plan.ipv4.routes, ...plan.ipv6.routes].map(({ table }) => table),
-    ]);
+    const tables = new Set([MAIN_TABLE, ...planned.map(({ table }) => table)]);
     // Programs inside may have any number of others.
-    const ours = [...this.#wanted.routes, ...wantedRoutes(plan)];
+    const ours = [...this.#wanted.routes, ...planned];
     const targets = new Set([...ours.map(routeTarget), ...this.#shared]);
     const concernsUs = (route: Route): boolean =>
       route.protocol === OUR_PROTOCOL || targets.has(routeTarget(route));
@@ -192,10 +191,10 @@ export class Reconciler {
   }
 
   /** What was there and is gone, without us or the link having gone down, somebody inside took away. */
-  #readFirst(plan: NetworkPlan): Actual | undefined {
-    let actual = this.#read(plan);
+  #readFirst(planned: readonly Route[]): Actual | undefined {
+    let actual = this.#read(planned);
     // The link may have gone down in the middle of reading.
-    if (actual !== undefined && this.#lost(actual).length > 0) actual = this.#read(plan);
+    if (actual !== undefined && this.#lost(actual).length > 0) actual = this.#read(planned);
     if (actual !== undefined && !this.#isFlushed) for (const key of this.#lost(actual)) this.#gone.add(key);
     return actual;
   }
@@ -326,6 +325,12 @@ export class Reconciler {
     };
   }
 }
+
+/** What of it is left where there is no IPv6. */
+const ofIpv4 = ({ addresses, routes }: Wanted): Wanted => ({
+  addresses: addresses.filter(({ family }) => family === 4),
+  routes: routes.filter(({ family }) => family === 4),
+});
 
 /** Does something without which the rest can be done, and notes what goes wrong. Tells whether it is done now. */
 function attempt(what: string, { failures }: Reconciled, action: () => void): boolean {
