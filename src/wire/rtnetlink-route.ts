@@ -147,7 +147,7 @@ function encodeNexthops(route: Route): Uint8Array {
     view.setUint16(0, NEXTHOP_HEADER_LENGTH + attributes.length, LITTLE_ENDIAN);
     view.setUint8(2, nexthop.onlink ? RTNH_F_ONLINK : 0);
     view.setUint8(3, nexthop.weight - 1);
-    view.setInt32(4, nexthop.interfaceIndex, LITTLE_ENDIAN);
+    view.setUint32(4, nexthop.interfaceIndex, LITTLE_ENDIAN);
     return [...header, ...attributes];
   });
   return Uint8Array.from(parts);
@@ -175,7 +175,7 @@ function decodeMultipath(bytes: Uint8Array, family: Family): Nexthop[] | undefin
     const gateway = gatewayText(attributes, family);
     if (gateway === undefined || attributes.has(RTA_ENCAP)) return undefined;
     nexthops.push({
-      interfaceIndex: view.getInt32(at + 4, LITTLE_ENDIAN),
+      interfaceIndex: view.getUint32(at + 4, LITTLE_ENDIAN),
       gateway,
       weight: view.getUint8(at + 3) + 1,
       onlink: (view.getUint8(at + 2) & RTNH_F_ONLINK) !== 0,

@@ -100,3 +100,13 @@ test.each([
 ])("%s is not a route", (_, text) => {
   expect(decodeRoute(bytes(text))).toBeUndefined();
 });
+
+test("the number of an interface is read alike in one next hop and in several", () => {
+  const several = TWO_WAYS.replaceAll("03000000", "03000080");
+  const read = decodeRoute(bytes(several));
+  expect(read?.nexthops.map(({ interfaceIndex }) => interfaceIndex)).toEqual([0x80000003, 0x80000003]);
+  expect(decodeRoute(encodeRoute(read!))).toEqual(read);
+  expect(decodeRoute(bytes(DEFAULT.replace(/03000000$/, "03000080")))?.nexthops).toMatchObject([
+    { interfaceIndex: 0x80000003 },
+  ]);
+});
