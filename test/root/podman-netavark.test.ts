@@ -79,7 +79,7 @@ test("a container in two networks reaches the peer through the first", async () 
   await create(`${DUAL} n7`);
   const show = "ip -o address show scope global; ip route show default; ip -6 route show default";
   const output = await podman().run(
-    `podman run --rm --network n6 --network n7 box sh -c '${show}; ${FETCHES}; sleep 1'`,
+    `podman run --rm --network n6:interface_name=eth0 --network n7:interface_name=eth1 box sh -c '${show}; ${FETCHES}; sleep 1'`,
   );
   expect(output).toMatch(/eth0 +inet 198\.51\.100\.2\/24/);
   expect(output).toMatch(/eth1 +inet 10\.66\.0\.\d+\/24/);
