@@ -1,6 +1,6 @@
 /** DHCP: real clients configure the interface inside, which nobody else has configured, and it works. */
 import { beforeAll, expect, test } from "@jest/globals";
-import { dhclient, prepareDhcpClients, udhcpc } from "../support/dhcp-clients.ts";
+import { CLIENT_MAC, dhclient, prepareDhcpClients, udhcpc } from "../support/dhcp-clients.ts";
 import { expectNothingLeft, type Network, withNamespaces, withNetwork } from "../support/network.ts";
 import { createPayload, startNginx } from "../support/servers.ts";
 import { useStage } from "../support/stage.ts";
@@ -38,7 +38,8 @@ test("udhcpc gets address, route, MTU, resolver and search list, and the contain
 }, 60_000);
 
 test("dhclient asks for both families, releases them, and is answered each time", async () => {
-  await withNetwork(stage(), { options: ["--dhcp", "--ra"], resolvConf: RESOLV_CONF }, async (net) => {
+  const options = ["--dhcp", "--ra", "--mac", CLIENT_MAC];
+  await withNetwork(stage(), { options, resolvConf: RESOLV_CONF }, async (net) => {
     const told = await net.container.run(`${FORGET}
       ${askBoth(4, "-1")}
       ${askBoth(4, "-r")}`);

@@ -1,6 +1,6 @@
 /** What programs and kernels learn that configure the interface themselves, when the host's network changes. */
 import { beforeAll, expect, test } from "@jest/globals";
-import { dhclient, prepareDhcpClients, udhcpc } from "../support/dhcp-clients.ts";
+import { CLIENT_MAC, dhclient, prepareDhcpClients, udhcpc } from "../support/dhcp-clients.ts";
 import { expectNothingLeft, type Network, withNamespaces } from "../support/network.ts";
 import { outputOf } from "../support/space.ts";
 import { useStage } from "../support/stage.ts";
@@ -20,7 +20,7 @@ async function withBareContainer(body: (net: Network) => Promise<void>, before =
   await withNamespaces(stage(), {}, async (net) => {
     await net.outside.run(`${before}
       ip netns add red
-      ${stage().dir}/dist/bin/pasta -q -I eth0 -t none -u none -T none -U none --netns /run/netns/red
+      ${stage().dir}/dist/bin/pasta -q -I eth0 --ns-mac-addr ${CLIENT_MAC} -t none -u none -T none -U none --netns /run/netns/red
       ${INSIDE} sh -ec '
         echo 0 > /proc/sys/net/ipv6/conf/eth0/accept_dad
         echo 64 > /proc/sys/net/ipv6/conf/eth0/accept_ra_rt_info_max_plen

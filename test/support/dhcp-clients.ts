@@ -3,6 +3,12 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Stage } from "./stage.ts";
 
+/**
+ * dhclient writes the last bytes as text into its file of leases, and cannot read that again when they end with a
+ * backslash, as those of an address that the kernel makes now and then do.
+ */
+export const CLIENT_MAC = "02:61:62:63:64:65";
+
 /** What clients call with an answer: sets it on the interface in place of what was there, and prints it. */
 const UDHCPC = `#!/bin/sh
 what=$1
