@@ -14,7 +14,7 @@ export const DEFAULT_FLOWS = 65_536;
 export const FLOWS_MIN = 16;
 export const FLOWS_MAX = 1_048_576;
 /** Bytes that all flows of one container may hold back because a host socket is full. */
-export const DEFAULT_PENDING_BYTES = 64 * 1024 * 1024;
+export const PENDING_BYTES = 64 * 1024 * 1024;
 /** Largest MTU of the TAP: 65,535 bytes of frame less the Ethernet header, rounded down to a multiple of 4. */
 export const MTU_MAX = 65_520;
 /** Smallest MTU that IPv4 allows (RFC 791 section 3.2). */
@@ -305,7 +305,7 @@ export interface WatchOptions {
 export interface EngineOptions {
   id: string;
   fds: EngineFds;
-  /** What was asked for: how the connection follows the host. */
+  /** What was asked for, which stays. */
   asked: ConnectionOptions;
   /** What it comes to at the start, with `rules` and `advertise`. */
   plan: NetworkPlan;
@@ -319,25 +319,16 @@ export interface EngineOptions {
     linkLocal?: string;
   };
   rules: RuleOptions;
-  ports: PortOptions;
-  without: Service[];
-  bandwidth?: Bandwidth;
-  routerAdvertisements: boolean;
-  dhcp: DhcpOptions;
   advertise: AdvertiseOptions;
   watch: WatchOptions;
   /** Holds state.json, control.sock and engine.log; the engine removes it at its end, unless it becomes `runAs`. */
   stateDirectory: string;
   /** Who the engine becomes before it looks at anything from outside; absent: it stays who it was born as. */
   runAs?: Identity;
+  /** In force; what was asked for is that of the start. */
   logLevel: LogLevel;
   logLimit?: number;
   /** For people: the file behind `fds.capture`. */
   captureFile?: string;
   statsSeconds?: number;
-  offload: boolean;
-  limits: {
-    flows: number;
-    pendingBytes: number;
-  };
 }

@@ -12,7 +12,8 @@ const BROADCAST_MAC = new Uint8Array(6).fill(0xff);
 
 /** @param offloads TUN_F_* bits that the TAP has */
 export function buildLink(options: EngineOptions, offloads: number): Link {
-  const { plan } = options;
+  const { plan, advertise } = options;
+  const { follow, routerAdvertisements } = options.asked.network;
   return {
     mtu: options.interface.mtu,
     ourMac: parseMac(plan.ourMac) ?? BROADCAST_MAC,
@@ -21,20 +22,20 @@ export function buildLink(options: EngineOptions, offloads: number): Link {
     v4: buildLink4(options),
     v6: {
       ...buildFamily(options, 6),
-      routes: routesToTell(options.routerAdvertisements, plan.ipv6.routes).map(toPrefix),
+      routes: routesToTell(routerAdvertisements, plan.ipv6.routes).map(toPrefix),
     },
     offload: offloads !== 0,
     udpOffload: (offloads & TUN_F_USO4) !== 0,
-    follows: options.asked.network.follow,
-    routerAdvertisements: options.routerAdvertisements,
-    advertise: { ...options.advertise, resolvers: addresses(options.advertise.resolvers) },
+    follows: follow,
+    routerAdvertisements,
+    advertise: { ...advertise, resolvers: addresses(advertise.resolvers) },
   };
 }
 
 const buildLink4 = (options: EngineOptions): Link4 => ({
   ...buildFamily(options, 4),
   prefixLengths: notDeprecated(options.plan.ipv4.addresses).map(({ prefixLength }) => prefixLength),
-  routes: routesToTell(options.dhcp.ipv4, options.plan.ipv4.routes).map(toRoute4),
+  routes: routesToTell(options.asked.network.dhcp.ipv4, options.plan.ipv4.routes).map(toRoute4),
 });
 
 /** Routes of the main table that a program can be told: to each destination one. There may be a thousand. */
@@ -63,7 +64,8 @@ function toRoute4(route: Route): Route4 {
   return { destination: destination[3], length, gateway: isGateway4 ? gateway[3] : 0 };
 }
 
-function buildFamily({ plan, dhcp, asked }: EngineOptions, version: 4 | 6): FamilyLink {
+function buildFamily({ plan, asked }: EngineOptions, version: 4 | 6): FamilyLink {
+  const { addressing, dhcp } = asked.network;
   const family = plan[`ipv${version}`];
   return {
     enabled: family.enabled,
@@ -71,7 +73,7 @@ function buildFamily({ plan, dhcp, asked }: EngineOptions, version: 4 | 6): Fami
     assigned: addresses(notDeprecated(family.addresses).map((planned) => planned.address)),
     dhcp: dhcp[`ipv${version}`],
     // On a link of its own, nobody is what the host has on its link.
-    neighbourhood: asked.network.addressing === "private" ? 0 : family.hostInterfaceIndex,
+    neighbourhood: addressing === "private" ? 0 : family.hostInterfaceIndex,
   };
 }
 

@@ -1,6 +1,6 @@
 /** One engine: puts kernel objects and protocols together and owns every lifetime. */
 import { Counters } from "../base/counters.ts";
-import type { Bandwidth, EngineOptions, PortOptions } from "../config/options.ts";
+import { type Bandwidth, type EngineOptions, PENDING_BYTES, type PortOptions } from "../config/options.ts";
 import { describeTransition } from "../flow/describe.ts";
 import { FlowTable } from "../flow/table.ts";
 import { TimerWheel } from "../flow/timers.ts";
@@ -49,8 +49,8 @@ export interface EngineParts {
 }
 
 export function buildEngine(options: EngineOptions, { log, offloads, inside, pause }: EngineParts): Engine {
-  const { flows: capacity, pendingBytes } = options.limits;
-  const layout = new ArenaLayout(pendingBytes);
+  const { flows: capacity, ports: portOptions, without, bandwidth } = options.asked.network;
+  const layout = new ArenaLayout(PENDING_BYTES);
   const epoll = new Epoll();
   const flows = new FlowTable(capacity, randomWords(4));
   const counters = new Counters();
@@ -80,9 +80,9 @@ export function buildEngine(options: EngineOptions, { log, offloads, inside, pau
     link,
     rules: buildRules(options, link),
     listeners: new Listeners((fd) => host.close(fd)),
-    ports: portPolicy(options.ports),
-    without: new Set(options.without),
-    ...buildLimits(options.bandwidth, host.nowMs),
+    ports: portPolicy(portOptions),
+    without: new Set(without),
+    ...buildLimits(bandwidth, host.nowMs),
     log,
     plan: layout.plan,
     packet: { hopLimit: 0, dontFragment: false, segment: 0 },
@@ -113,8 +113,8 @@ function buildPorts(
     handedIn: options.fds.listeners,
     drainAccepted: (slot) => stack.drainListener(slot),
     udpSocketsAt: (port) => stack.udp.socketsAt(port),
-    policy: options.ports,
-    without: options.without,
+    policy: network.ports,
+    without: network.without,
   });
 }
 

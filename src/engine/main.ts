@@ -102,7 +102,7 @@ async function run(options: EngineOptions, log: AdjustableLog): Promise<void> {
   inside.onReady = () => stack.insideReady();
   onSignals((signal) => end(`got ${signal}`));
   onFailure(options, log);
-  await ports.start(options.ports.rules);
+  await ports.start(options.asked.network.ports.rules);
   await follower?.start();
   limitSystemCalls();
   announce(options.fds.ready, waitingNotes(ports.show()));
@@ -163,7 +163,8 @@ function become(identity: Identity): void {
 }
 
 /** Configures the TAP, if there is one; gives its TUN_F_* bits. */
-function openLink({ fds, offload }: EngineOptions, log: Log): number {
+function openLink({ fds, asked }: EngineOptions, log: Log): number {
+  const { offload } = asked.network;
   const offloads = offload && fds.tap >= 0 ? setOffloads(fds.tap) : 0;
   if (offload && fds.tap >= 0 && offloads === 0) {
     log.warn("the kernel refuses offloads on the TAP: checksums and segmentation are done in the engine");

@@ -74,8 +74,8 @@ export interface EngineStatus {
 
 export function statusOf(options: EngineOptions, engine: Engine, offloads: number): EngineStatus {
   const { net } = engine;
-  const { bandwidth, captureFile, without, plan } = options;
-  const { follow } = options.asked.network;
+  const { asked, captureFile, plan } = options;
+  const { bandwidth, follow, without } = asked.network;
   const flows: Record<string, number> = { total: net.flows.active };
   net.flows.forEach((flow) => {
     const name = FLOW_TYPE_NAMES[net.flows.type[flow]];
@@ -86,7 +86,7 @@ export function statusOf(options: EngineOptions, engine: Engine, offloads: numbe
     version: VERSION,
     pid: process.pid,
     uptimeSeconds: Math.floor(process.uptime()),
-    policy: policyOf(options.asked.network),
+    policy: policyOf(asked.network),
     interface: options.interface.name,
     mtu: net.link.mtu,
     ...(plan.ipv4.enabled && { ipv4: familyStatus(plan.ipv4, follow) }),

@@ -15,7 +15,6 @@ import {
 import { chooseTemplate } from "../config/host-template.ts";
 import { mtuInForce, type NetworkPlan } from "../config/network-plan.ts";
 import {
-  DEFAULT_PENDING_BYTES,
   type EngineOptions,
   type HandedInSocket,
   type ProcessOptions,
@@ -191,11 +190,6 @@ function engineOptions(
       mtu: mtuInForce(connection.plan),
       ...(linkLocal !== undefined && { linkLocal }),
     },
-    ports: network.ports,
-    routerAdvertisements: network.routerAdvertisements,
-    dhcp: network.dhcp,
-    without: network.without,
-    ...(network.bandwidth !== undefined && { bandwidth: network.bandwidth }),
     watch,
     stateDirectory: engine.directory,
     ...(runAs !== undefined && { runAs }),
@@ -203,8 +197,6 @@ function engineOptions(
     ...(logLimit !== undefined && logsToFile(request) && { logLimit }),
     ...(captureFile !== undefined && { captureFile }),
     ...(statsSeconds !== undefined && { statsSeconds }),
-    offload: network.offload,
-    limits: { flows: network.flows, pendingBytes: DEFAULT_PENDING_BYTES },
   };
 }
 

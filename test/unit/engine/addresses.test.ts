@@ -28,8 +28,6 @@ function engineOptions(routes: Route[], network: Partial<NetworkOptions> = {}): 
   return {
     plan: planNetwork({ ...NO_TEMPLATE, ipv4, ...(ipv6.routes.length > 0 && { ipv6 }) }, asked),
     interface: { name: "eth0", index: 2, mtu: 1500 },
-    routerAdvertisements: asked.routerAdvertisements,
-    dhcp: asked.dhcp,
     asked: { network: asked, dnsForward: [] },
     advertise: {
       resolvers: ["169.254.1.1", "fd00::53"],
