@@ -32,6 +32,8 @@ export const socketLimit = (): number => descriptorLimit() - RESERVED_FDS;
 /** The parts of a running engine. */
 export interface Engine {
   readonly epoll: Epoll;
+  /** rtnetlink of the host, for questions. */
+  readonly netlink: Netlink;
   readonly host: KernelHost;
   readonly net: Net;
   readonly stack: Stack;
@@ -52,6 +54,7 @@ export function buildEngine(options: EngineOptions, { log, offloads, inside, pau
   const { flows: capacity, ports: portOptions, without, bandwidth } = options.asked.network;
   const layout = new ArenaLayout(PENDING_BYTES);
   const epoll = new Epoll();
+  const netlink = new Netlink(options.fds.hostNetlink);
   const flows = new FlowTable(capacity, randomWords(4));
   const counters = new Counters();
   const { capture } = options.fds;
@@ -67,7 +70,7 @@ export function buildEngine(options: EngineOptions, { log, offloads, inside, pau
     fdLimit: socketLimit(),
     inside,
     insideScope: options.interface.index,
-    netlink: options.fds.tap < 0 ? undefined : Netlink.open(),
+    netlink: options.fds.tap < 0 ? undefined : netlink,
     capture: capture < 0 ? undefined : new Capture(capture, counters),
   });
   host.nowMs = performance.now();
@@ -90,8 +93,8 @@ export function buildEngine(options: EngineOptions, { log, offloads, inside, pau
   };
   logTransitions(net);
   const stack = new Stack(net);
-  const ports = buildPorts(options, { log, inside, pause }, { epoll, host, net, stack });
-  return { epoll, host, net, stack, ports };
+  const parts = { epoll, netlink, host, net, stack };
+  return { ...parts, ports: buildPorts(options, { log, inside, pause }, parts) };
 }
 
 function buildPorts(

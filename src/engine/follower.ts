@@ -55,7 +55,6 @@ export class Follower {
   readonly #offloads: number;
   readonly #inside: Inside;
   readonly #log: Log;
-  readonly #hostNetlink: Netlink;
   readonly #containerNetlink: Netlink;
   readonly #timer = openTimer();
   /** What tells of changes, by FollowEvent. */
@@ -85,7 +84,6 @@ export class Follower {
     this.#offloads = offloads;
     this.#inside = inside;
     this.#log = log;
-    this.#hostNetlink = new Netlink(options.fds.hostNetlink);
     this.#containerNetlink = new Netlink(options.fds.containerNetlink, options.fds.guard);
     this.#resolvConf = new ResolvConfWatch(log);
     const { asked, plan } = options;
@@ -211,7 +209,8 @@ export class Follower {
   /** Looks at host and container and applies the difference; tells what could not be done, or nothing. */
   #resync(nowMs: number): string {
     const { asked } = this.#options;
-    const template = chooseTemplate(readHostNetwork(this.#hostNetlink, this.#hostRoutes), asked.network);
+    const host = readHostNetwork(this.#engine.netlink, this.#hostRoutes);
+    const template = chooseTemplate(host, asked.network);
     const connection = connectionOf(template, this.#resolvConf.current, asked);
     const { plan } = connection;
     const text = JSON.stringify(connection, (key, value: unknown) => (key === "routes" ? undefined : value));
