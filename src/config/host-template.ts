@@ -60,7 +60,7 @@ export function chooseTemplate(host: HostNetwork, options: TemplateOptions): Tem
     if (!options[`ipv${family}`] || (family === 6 && !host.ipv6Available)) continue;
     const name = options.template ?? options[`outboundInterface${family}`];
     const candidates = name === undefined ? candidateLinks(host, family) : linksNamed(host, name);
-    const pinned = options.addresses.some((text) => isOfFamily(text.split("/")[0], family));
+    const pinned = ofFamily(options.addresses, family === 6) !== undefined;
     const link = candidates.find(({ index }) => pinned || usableAddresses(host, family, index).length > 0);
     if (link !== undefined) template[`ipv${family}`] = familyTemplate(host, family, link);
     template[`choice${family}`] = describeChoice(name, template[`ipv${family}`]);
@@ -75,9 +75,8 @@ const OFF = "the family is off";
 export const NO_TEMPLATE: Template = { choice4: OFF, choice6: OFF, ipv6Available: true };
 
 function describeChoice(name: string | undefined, template: FamilyTemplate | undefined): string {
-  if (template === undefined) {
-    return `waiting for ${name ?? "an interface with a route"}${name === undefined ? " and an address" : " to have an address"}`;
-  }
+  if (template === undefined && name !== undefined) return `waiting for ${name} to have an address`;
+  if (template === undefined) return "waiting for an interface with a route and an address";
   if (name !== undefined) return "it was named";
   return template.routes.some(isDefaultRoute) ? "it has the default route" : "it has a route";
 }

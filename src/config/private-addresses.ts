@@ -4,7 +4,7 @@
  */
 import { formatIp, inPrefix, ipv4Words, parsePrefix, type Prefix } from "../base/address.ts";
 import type { Family } from "../base/network.ts";
-import { type HostNetwork, isOfFamily } from "./host-template.ts";
+import { type HostNetwork, ofFamily } from "./host-template.ts";
 import type { NetworkOptions } from "./options.ts";
 
 /** Ranges that nobody owns, the rarest in use first: RFC 1918, RFC 6598, RFC 2544. Third byte and host are ours. */
@@ -31,8 +31,7 @@ export function withPrivateAddresses(network: NetworkOptions, host: HostNetwork)
   for (const family of [4, 6] as const) {
     if (!network[`ipv${family}`]) continue;
     const { address, length } = freeSubnet(family, host);
-    const isGiven = (texts: readonly string[]): boolean =>
-      texts.some((text) => isOfFamily(text.split("/", 1)[0], family));
+    const isGiven = (texts: readonly string[]): boolean => ofFamily(texts, family === 6) !== undefined;
     const routes = (network.routes ?? []).map(({ destination }) => destination);
     if (!isGiven(addresses)) addresses.push(`${hostOf(address, CONTAINER)}/${length}`);
     if (!isGiven(gateways) && !isGiven(routes)) gateways.push(hostOf(address, GATEWAY));

@@ -5,7 +5,8 @@ import { PathWatch } from "../kernel/path-watch.ts";
 import { armTimer, openTimer, takeExpirations } from "../kernel/timer.ts";
 import type { Log } from "../log/logger.ts";
 
-const RESOLV_CONF = "/etc/resolv.conf";
+/** The host's. */
+export const RESOLV_CONF = "/etc/resolv.conf";
 /** Bytes of it that are read: there are no more in any that somebody wrote. */
 const SIZE_MAX = 65_536;
 /** How long a file that names nobody is taken for one that is being replaced. */

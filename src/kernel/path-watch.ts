@@ -10,7 +10,7 @@ import { scratch } from "../ffi/memory.ts";
 import { isSilent, NAME_CHANGES } from "./watch.ts";
 
 /** Symbolic links that a path may lead over (path_resolution(7)). */
-const MOST_LINKS = 40;
+export const MOST_LINKS = 40;
 /** A file counts as changed when whoever writes it is done. */
 const FILE_CHANGES = c.IN_CLOSE_WRITE | c.IN_ATTRIB;
 const GONE = c.IN_DELETE_SELF | c.IN_MOVE_SELF;

@@ -7,12 +7,9 @@ import { spawn } from "node:child_process";
 import { existsSync, type FSWatcher, readlinkSync, statSync, watch, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { formatResolvConf } from "../config/resolv-conf.ts";
-import { readResolvConf } from "../follow/resolv-conf.ts";
+import { readResolvConf, RESOLV_CONF } from "../follow/resolv-conf.ts";
+import { MOST_LINKS } from "../kernel/path-watch.ts";
 import { findProgram } from "./tools.ts";
-
-const HOST_FILE = "/etc/resolv.conf";
-/** Symbolic links that a path may lead over (path_resolution(7)). */
-const MOST_LINKS = 40;
 
 export interface OwnResolvConfOptions {
   /** The container's file, outside. */
@@ -80,7 +77,7 @@ export class OwnResolvConf {
     if (nsenter === undefined) return;
     const into = [`--target=${pid}`, "--mount", ...(user ? ["--user", "--preserve-credentials"] : [])];
     this.#isMounting = true;
-    const child = spawn(nsenter, [...into, "--", "mount", "--bind", path, HOST_FILE], { stdio: "ignore" });
+    const child = spawn(nsenter, [...into, "--", "mount", "--bind", path, RESOLV_CONF], { stdio: "ignore" });
     child.on("error", () => {});
     child.on("close", () => {
       this.#isMounting = false;
@@ -113,7 +110,7 @@ export class OwnResolvConf {
 /** Directories that hold the host's file and the links to it, or the nearest ones that exist. */
 function directories(): Set<string> {
   const found = new Set<string>();
-  let path = HOST_FILE;
+  let path = RESOLV_CONF;
   for (let links = 0; links < MOST_LINKS; links++) {
     let directory = dirname(path);
     while (!existsSync(directory)) directory = dirname(directory);
@@ -130,7 +127,7 @@ function directories(): Set<string> {
 /** Tells files apart; undefined where there is none. */
 function identity(): string | undefined {
   try {
-    const { dev, ino } = statSync(HOST_FILE);
+    const { dev, ino } = statSync(RESOLV_CONF);
     return `${dev}:${ino}`;
   } catch {
     return undefined;
