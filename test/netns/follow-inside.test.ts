@@ -3,6 +3,7 @@ import { expect, test } from "@jest/globals";
 import {
   ADDRESS_4,
   ADDRESS_6,
+  BOTH,
   expectInside,
   expectSoon,
   LINK_UP,
@@ -10,17 +11,11 @@ import {
   NETWORK_6,
   NO_NETWORK,
   ROUTES_4,
-  ROUTES_6,
 } from "../support/following.ts";
 import { withNetwork, type Network } from "../support/network.ts";
 import { useStage } from "../support/stage.ts";
 
 const stage = useStage();
-const ALL = {
-  addresses: [ADDRESS_4, ADDRESS_6],
-  deprecated: [],
-  routes: [...ROUTES_4, ...ROUTES_6].toSorted(),
-};
 /** An address that the host gets for a moment: once it is gone inside, all events so far have been seen. */
 const PROBE = "203.0.113.99/32";
 
@@ -38,7 +33,7 @@ test("R11: default routes of its own beside ours: neither is touched, and ours g
       ip -6 route add default via 2001:db8:1::77 metric 2000`);
     const theirs = ["default via 198.51.100.77 metric 2000", "default via 2001:db8:1::77 metric 2000"];
     await somethingHappens(net);
-    await expectInside(net.container, { routes: [...ALL.routes, ...theirs].toSorted() });
+    await expectInside(net.container, { routes: [...BOTH.routes, ...theirs].toSorted() });
     // For a while the host has none.
     await net.outside.run("ip route flush default; ip -6 route flush default");
     const ours = ["default via 198.51.100.1", "default via 2001:db8:1::1"];
@@ -72,7 +67,7 @@ test("R11: in the place of ours, its own stay, and nothing comes beside them whe
     await net.outside.run(NO_NETWORK);
     await expectInside(net.container, { routes: expect.arrayContaining(routes.slice(3)) });
     await net.outside.run(`${LINK_UP}; ${NETWORK_4}; ${NETWORK_6}`);
-    await expectInside(net.container, { addresses: ALL.addresses });
+    await expectInside(net.container, { addresses: BOTH.addresses });
     expect(await net.container.run("ip -6 route show default")).toMatch(
       /^default via 2001:db8:1::77 [^\n]*\n$/,
     );
@@ -123,7 +118,7 @@ test("what goes away with the link comes back with it", async () => {
     await net.container.run("ip link set eth0 down");
     await net.outside.run("ip address add 198.51.100.44/24 dev eth0");
     await net.container.run("ip link set eth0 up");
-    const all = { ...ALL, addresses: [ADDRESS_4, "198.51.100.44/24", ADDRESS_6] };
+    const all = { ...BOTH, addresses: [ADDRESS_4, "198.51.100.44/24", ADDRESS_6] };
     await expectInside(net.container, all);
     for (let i = 0; i < 5; i++) await net.container.run("ip link set eth0 down; ip link set eth0 up");
     await expectInside(net.container, all);
@@ -150,7 +145,7 @@ test.each([
         expect(await net.user.run(`${net.stage.bucatini} status`)).not.toContain(ADDRESS_6);
       });
       await net.container.run(on);
-      await expectInside(net.container, { ...ALL, mtu: large });
+      await expectInside(net.container, { ...BOTH, mtu: large });
       await expectSoon(async () => {
         expect(await net.user.run(`${net.stage.bucatini} status`)).toContain(ADDRESS_6);
       });
@@ -169,6 +164,6 @@ test("its own MTU and the name that it gave the interface stay", async () => {
     await net.outside.run(`ip link set eth0 mtu 1450; ${NO_NETWORK}`);
     await expectInside(net.container, { name: "lan7", mtu: 1320, addresses: ["169.254.2.1/16"] });
     await net.outside.run(`${LINK_UP}; ${NETWORK_4}; ${NETWORK_6}`);
-    await expectInside(net.container, { ...ALL, name: "lan7", mtu: 1320 });
+    await expectInside(net.container, { ...BOTH, name: "lan7", mtu: 1320 });
   });
 }, 60_000);

@@ -11,6 +11,8 @@ import {
   NO_NETWORK,
   ROUTES_4,
   ROUTES_6,
+  SECOND,
+  SECOND_DEFAULTS,
   secondCable,
 } from "../support/following.ts";
 import { expectNothingLeft, withNamespaces, type Network } from "../support/network.ts";
@@ -28,13 +30,6 @@ const NOTHING_YET = {
   addresses: ["169.254.2.1/16"],
   routes: [...LOCAL_ROUTES_4, ...LOCAL_ROUTES_6],
 };
-/** What comes of the second cable. */
-const WAN0 = {
-  mtu: 1500,
-  addresses: ["198.51.100.130/25", "2001:db8:3::2/64"],
-  routes: ["198.51.100.128/25", "2001:db8:3::/64", "default via 198.51.100.129", "default via 2001:db8:3::1"],
-};
-const WAN0_DEFAULTS = `ip route add default via 198.51.100.129; ip route add default via 2001:db8:3::1`;
 
 async function withoutNetwork(body: (net: Network) => Promise<void>): Promise<void> {
   await withNamespaces(stage(), {}, async (net) => {
@@ -123,14 +118,14 @@ test("R1: --interface names the host's, --ifname the one inside, and neither say
       await net.startContainer(["--interface", "wan0", "--ifname", name]);
       await expectInside(net.container, { ...NOTHING_YET, name });
       await net.outside.run(secondCable());
-      await expectInside(net.container, { name, mtu: 1500, addresses: WAN0.addresses });
+      await expectInside(net.container, { name, mtu: 1500, addresses: SECOND.addresses });
       await net.outside.run("ip link delete wan0");
       await expectInside(net.container, { ...NOTHING_YET, name });
       await net.stopContainer();
     }
     await net.startContainer(["--interface", "wan0"]);
     await net.outside.run(secondCable());
-    await expectInside(net.container, { name: "wan0", addresses: WAN0.addresses });
+    await expectInside(net.container, { name: "wan0", addresses: SECOND.addresses });
   });
 }, 60_000);
 
@@ -158,8 +153,8 @@ test("an interface is released when it has nothing left, and the next one that h
     await net.outside.run(NO_NETWORK);
     // The name stays: programs may know it.
     await expectInside(net.container, { ...NOTHING_YET, name: "eth0" });
-    await net.outside.run(`${secondCable()}; ${WAN0_DEFAULTS}`);
-    await expectInside(net.container, { name: "eth0", ...WAN0 });
+    await net.outside.run(`${secondCable()}; ${SECOND_DEFAULTS}`);
+    await expectInside(net.container, { name: "eth0", ...SECOND });
     await expectConnected(net, IPV4, IPV6);
     await net.outside.run(`ip link delete wan0; ${LINK_UP}; ${NETWORK_4}; ${NETWORK_6}`);
     await expectInside(net.container, { name: "eth0", addresses: [ADDRESS_4, ADDRESS_6] });

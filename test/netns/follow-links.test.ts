@@ -4,13 +4,15 @@ import { FAMILIES } from "../support/families.ts";
 import {
   ADDRESS_4,
   ADDRESS_6,
+  BOTH,
   expectInside,
   expectSoon,
   LINK_UP,
   NETWORK_4,
   NETWORK_6,
   ROUTES_4,
-  ROUTES_6,
+  SECOND,
+  SECOND_DEFAULTS,
   secondCable,
 } from "../support/following.ts";
 import { withNetwork, type Network } from "../support/network.ts";
@@ -18,13 +20,7 @@ import { outputOf } from "../support/space.ts";
 import { useStage } from "../support/stage.ts";
 
 const stage = useStage();
-const ALL = {
-  name: "eth0",
-  mtu: 1500,
-  addresses: [ADDRESS_4, ADDRESS_6],
-  deprecated: [],
-  routes: [...ROUTES_4, ...ROUTES_6].toSorted(),
-};
+const ALL = { ...BOTH, name: "eth0", mtu: 1500 };
 const ONLY_4 = { addresses: [ADDRESS_4], routes: [...ROUTES_4].toSorted() };
 const LOCAL = {
   addresses: ["169.254.2.1/16"],
@@ -58,29 +54,19 @@ test.each([
 test("the interface is deleted and made again with the same name", async () => {
   await withNetwork(stage(), {}, async (net) => {
     await net.outside.run(`ip route flush default; ip -6 route flush default; ${secondCable()}
-      ip route add default via 198.51.100.129; ip route add default via 2001:db8:3::1`);
-    const there = {
-      name: "eth0",
-      mtu: 1500,
-      addresses: ["198.51.100.130/25", "2001:db8:3::2/64"],
-      routes: [
-        "198.51.100.128/25",
-        "2001:db8:3::/64",
-        "default via 198.51.100.129",
-        "default via 2001:db8:3::1",
-      ],
-    };
+      ${SECOND_DEFAULTS}`);
+    const there = { ...SECOND, name: "eth0" };
     await expectInside(net.container, there);
     // The other one has addresses and routes that are better than nothing.
     await net.outside.run("ip link delete wan0");
     await expectInside(net.container, { addresses: [ADDRESS_4, ADDRESS_6] });
     await net.outside.run(`${secondCable()}
-      ip route add default via 198.51.100.129; ip route add default via 2001:db8:3::1`);
+      ${SECOND_DEFAULTS}`);
     await expectInside(net.container, there);
     await expectConnected(net);
     // At once, in the place of the old one.
     await net.outside.run(`ip link delete wan0; ${secondCable()}; ip link set wan0 mtu 1400
-      ip route add default via 198.51.100.129; ip route add default via 2001:db8:3::1`);
+      ${SECOND_DEFAULTS}`);
     await expectInside(net.container, { ...there, mtu: 1400 });
     await expectConnected(net);
     await net.outside.run("ip link delete wan0");

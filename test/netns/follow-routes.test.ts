@@ -8,6 +8,8 @@ import {
   expectSoon,
   ROUTES_4,
   ROUTES_6,
+  SECOND,
+  SECOND_DEFAULTS,
   secondCable,
 } from "../support/following.ts";
 import { withNamespaces, withNetwork } from "../support/network.ts";
@@ -46,21 +48,11 @@ test("a VPN comes up and goes down: the default routes move to its interface and
     };
     await say("before");
     await net.outside.run(`${secondCable("vpn0")}
-      ip route add default via 198.51.100.129; ip route add default via 2001:db8:3::1`);
-    const during = {
-      mtu: 1500,
-      addresses: ["198.51.100.130/25", "2001:db8:3::2/64"],
-      routes: [
-        "198.51.100.128/25",
-        "2001:db8:3::/64",
-        "default via 198.51.100.129",
-        "default via 2001:db8:3::1",
-      ],
-    };
+      ${SECOND_DEFAULTS}`);
     await expectInside(net.container, {
-      ...during,
+      ...SECOND,
       deprecated: [ADDRESS_4, ADDRESS_6],
-      routes: expect.arrayContaining(during.routes),
+      routes: expect.arrayContaining(SECOND.routes),
     });
     await say("during");
     for (const { digit, peerHost } of FAMILIES) {

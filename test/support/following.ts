@@ -18,6 +18,13 @@ export const ADDRESS_6 = "2001:db8:1::2/64";
 export const ROUTES_4 = ["198.51.100.0/24", "default via 198.51.100.1"];
 export const ROUTES_6 = ["2001:db8:1::/64", "default via 2001:db8:1::1"];
 
+/** All of it. */
+export const BOTH = {
+  addresses: [ADDRESS_4, ADDRESS_6],
+  deprecated: [],
+  routes: [...ROUTES_4, ...ROUTES_6].toSorted(),
+};
+
 /** Another cable to the router, by name; the host's addresses are 198.51.100.130 and 2001:db8:3::2. */
 export const secondCable = (name = "wan0"): string => `
   ip link add ${name} type veth peer name near0 netns router
@@ -28,6 +35,15 @@ export const secondCable = (name = "wan0"): string => `
   ip link set ${name} up
   ip address add 198.51.100.130/25 dev ${name}
   ip address add 2001:db8:3::2/64 dev ${name} nodad`;
+
+/** Default routes over it. */
+export const SECOND_DEFAULTS = `ip route add default via 198.51.100.129; ip route add default via 2001:db8:3::1`;
+/** What all of that comes to inside. */
+export const SECOND = {
+  mtu: 1500,
+  addresses: ["198.51.100.130/25", "2001:db8:3::2/64"],
+  routes: ["198.51.100.128/25", "2001:db8:3::/64", "default via 198.51.100.129", "default via 2001:db8:3::1"],
+};
 
 /** What a container has besides the loopback interface. */
 export interface Inside {
