@@ -7,7 +7,7 @@ import { useStage } from "../support/stage.ts";
 import { enginePid, engineState } from "../support/subject.ts";
 
 const stage = useStage();
-const SECONDS = 4;
+const SECONDS = 10;
 const EVENTS_PER_SECOND = 10_000;
 const BURSTS_PER_SECOND = 20;
 /** Of one processor; by design it is a tenth, beside what it takes to be woken and to read packets. */
